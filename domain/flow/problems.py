@@ -1,0 +1,24 @@
+"""What can be wrong with a flow, and the refusal that carries all of it at once."""
+
+from dataclasses import dataclass
+
+from domain.errors import DomainError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One fault. ``node`` is the id of the node to mend, or empty when the fault is the flow's as a whole."""
+
+    node: str
+    code: str
+    detail: str
+
+
+class FlowRefused(DomainError):
+    """The flow cannot be used; ``problems`` names every reason found."""
+
+    code = "flow_refused"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{p.node}: {p.detail}" if p.node else p.detail for p in problems[:5]))
+        self.problems = problems

@@ -1,0 +1,215 @@
+"""What an order's states mean: the moves of its lifecycle and the statuses computed from counters and money."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.errors import DomainError
+
+
+class Lifecycle(StrEnum):
+    """Set by the workflow only; everything else about an order's state is computed."""
+
+    RECEIVED = "received"
+    IN_REVIEW = "in_review"
+    ACCEPTED = "accepted"
+    FULFILLING = "fulfilling"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+_ENDS = frozenset({Lifecycle.COMPLETED, Lifecycle.REJECTED, Lifecycle.CANCELLED, Lifecycle.EXPIRED})
+_BROKEN_OFF = _ENDS - {Lifecycle.COMPLETED}
+
+MOVES: dict[Lifecycle, frozenset[Lifecycle]] = {
+    Lifecycle.RECEIVED: frozenset({Lifecycle.IN_REVIEW, Lifecycle.ACCEPTED}) | _BROKEN_OFF,
+    Lifecycle.IN_REVIEW: frozenset({Lifecycle.ACCEPTED}) | _BROKEN_OFF,
+    Lifecycle.ACCEPTED: frozenset({Lifecycle.FULFILLING}) | _BROKEN_OFF,
+    Lifecycle.FULFILLING: frozenset({Lifecycle.COMPLETED, Lifecycle.CANCELLED}),
+    Lifecycle.COMPLETED: frozenset(),
+    Lifecycle.REJECTED: frozenset(),
+    Lifecycle.CANCELLED: frozenset(),
+    Lifecycle.EXPIRED: frozenset(),
+}
+
+
+class LifecycleMoveRefused(DomainError):
+    """The order's lifecycle has no such move."""
+
+    code = "lifecycle_move_refused"
+
+
+class OrderNotCancellable(DomainError):
+    """Goods have left, or the order has ended: what comes back now comes back as a return."""
+
+    code = "order_not_cancellable"
+
+
+def moved(current: str, to: Lifecycle) -> Lifecycle:
+    """The state after the move; staying where it is is no move and allowed. Raises LifecycleMoveRefused."""
+    state = Lifecycle(current)
+    if state is not to and to not in MOVES[state]:
+        raise LifecycleMoveRefused(f"an order that is {state} cannot become {to}")
+    return to
+
+
+def has_ended(lifecycle: str) -> bool:
+    """Whether nothing but follow-ups can happen to the order any more."""
+    return Lifecycle(lifecycle) in _ENDS
+
+
+class PaymentStatus(StrEnum):
+    UNPAID = "unpaid"
+    PARTIAL = "partial"
+    PAID = "paid"
+    OVERPAID = "overpaid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+
+
+class FulfilmentStatus(StrEnum):
+    UNALLOCATED = "unallocated"
+    ALLOCATED = "allocated"
+    SHIPPING = "shipping"
+    PARTIALLY_SHIPPED = "partially_shipped"
+    SHIPPED = "shipped"
+    PARTIALLY_DELIVERED = "partially_delivered"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Share(StrEnum):
+    """How much of a whole has been done."""
+
+    NONE = "none"
+    PARTIAL = "partial"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Sums over an order's lines (units) and its money (minor units of its currency)."""
+
+    total_minor: int
+    paid_minor: int
+    refunded_minor: int
+    written_off_minor: int
+    ordered: int
+    cancelled: int
+    allocated: int
+    shipped: int
+    delivered: int
+    returned: int
+    invoiced: int
+    recognised: int
+    booked_shipments: int = 0
+    failed_shipments: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """The computed statuses of an order, one word each."""
+
+    payment: str
+    fulfilment: str
+    returned: str
+    invoice: str
+    revenue: str
+    recon: str
+
+
+def axes_of(figures: Figures) -> Axes:
+    """Every computed status. Equal figures give equal words; no status is stored anywhere."""
+    wanted = figures.ordered - figures.cancelled
+    return Axes(
+        payment=_payment(figures),
+        fulfilment=_fulfilment(figures, wanted),
+        returned=_share(figures.returned, figures.delivered).value,
+        invoice=_share(figures.invoiced, wanted).value,
+        revenue=_share(figures.recognised, wanted).value,
+        # Bank statements are matched by a later step; until a line is matched nothing is reconciled.
+        recon=Share.NONE.value,
+    )
+
+
+def _payment(figures: Figures) -> str:
+    if figures.refunded_minor:
+        whole = figures.refunded_minor >= figures.paid_minor
+        return PaymentStatus.REFUNDED if whole else PaymentStatus.PARTIALLY_REFUNDED
+    covered = figures.paid_minor + figures.written_off_minor
+    if covered == figures.total_minor:
+        return PaymentStatus.PAID
+    if covered > figures.total_minor:
+        return PaymentStatus.OVERPAID
+    return PaymentStatus.PARTIAL if figures.paid_minor else PaymentStatus.UNPAID
+
+
+def _fulfilment(figures: Figures, wanted: int) -> str:
+    if wanted == 0:
+        return FulfilmentStatus.CANCELLED
+    if figures.failed_shipments:
+        return FulfilmentStatus.FAILED
+    if figures.delivered:
+        return FulfilmentStatus.DELIVERED if figures.delivered >= wanted else FulfilmentStatus.PARTIALLY_DELIVERED
+    if figures.shipped:
+        return FulfilmentStatus.SHIPPED if figures.shipped >= wanted else FulfilmentStatus.PARTIALLY_SHIPPED
+    if figures.booked_shipments:
+        return FulfilmentStatus.SHIPPING
+    return FulfilmentStatus.ALLOCATED if figures.allocated >= wanted else FulfilmentStatus.UNALLOCATED
+
+
+def _share(done: int, whole: int) -> Share:
+    if done <= 0:
+        return Share.NONE
+    return Share.FULL if done >= whole else Share.PARTIAL
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an order stands, as steps report it to the workflow: ids and words, never personal data."""
+
+    lifecycle: str = Lifecycle.RECEIVED
+    payment: str = PaymentStatus.UNPAID
+    payment_terms: str = "prepaid"
+    fulfilment: str = FulfilmentStatus.UNALLOCATED
+    invoice: str = Share.NONE
+    revenue: str = Share.NONE
+    blocking_holds: tuple[str, ...] = ()
+    money_in: bool = False
+    revenue_due: bool = False
+    cancelling: bool = False
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether any unit has left for the carrier: from here on only a return brings goods back."""
+        return self.fulfilment in _HANDED_OVER
+
+
+_HANDED_OVER = frozenset(
+    {
+        FulfilmentStatus.PARTIALLY_SHIPPED,
+        FulfilmentStatus.SHIPPED,
+        FulfilmentStatus.PARTIALLY_DELIVERED,
+        FulfilmentStatus.DELIVERED,
+        FulfilmentStatus.FAILED,
+    }
+)
+_PAID = frozenset({PaymentStatus.PAID, PaymentStatus.OVERPAID})
+_TERMS_PAID_BEFORE_SHIPMENT = frozenset({"prepaid", "deposit_balance"})
+
+
+def has_happened(event: str, standing: Standing) -> bool:
+    """Whether what a wait node waits for is true of the order now; an unknown event never is."""
+    match event:
+        case "payment.full" | "payment.balance":
+            return standing.payment in _PAID or standing.payment_terms not in _TERMS_PAID_BEFORE_SHIPMENT
+        case "payment.deposit":
+            return standing.money_in or standing.payment in _PAID
+        case "shipment.handed_over":
+            return standing.handed_over
+        case "shipment.delivered":
+            return standing.fulfilment == FulfilmentStatus.DELIVERED
+        case _:
+            return False

@@ -1,0 +1,5 @@
+"""SQLModel tables, one file per aggregate. Importing this package makes their metadata complete."""
+
+from models import access, inbox, invoice, journal, masters, order, outbox, payment, shipping, stock
+
+__all__ = ["access", "inbox", "invoice", "journal", "masters", "order", "outbox", "payment", "shipping", "stock"]

@@ -1,0 +1,68 @@
+"""The engine and the session factory: one place for the driver, the pool and the time-outs."""
+
+import contextlib
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+CONNECT_TIMEOUT_S = 2
+POOL_TIMEOUT_S = 2.0
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def with_driver(url: str | URL) -> URL:
+    """The same address with our driver, for the spellings operators use (`postgres://`, `postgresql://`)."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in {"postgres", "postgresql"}:
+        raise ValueError("the database must be PostgreSQL")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def create_engine(url: str | URL, *, pool_size: int = 10, application_name: str = "orderflow") -> AsyncEngine:
+    """A lazy engine: no connection is made yet.
+
+    Times come back in UTC, and a database that is away is an OperationalError or TimeoutError after about two seconds.
+    """
+    return create_async_engine(
+        with_driver(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        connect_args=_connect_args(url, application_name),
+    )
+
+
+def create_unpooled_engine(url: str | URL) -> AsyncEngine:
+    """An engine that keeps no connection open between uses: for commands that end, and for template databases."""
+    return create_async_engine(with_driver(url), poolclass=NullPool, connect_args=_connect_args(url, "orderflow"))
+
+
+def create_sessions(engine: AsyncEngine) -> Sessions:
+    """Sessions whose rows stay readable after the commit, without a further query."""
+    return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+
+
+def ensure_database(url: str | URL) -> None:
+    """Afterwards the database that `url` names exists; the server's own `postgres` database must be reachable."""
+    wanted = with_driver(url)
+    maintenance = wanted.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(maintenance, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [wanted.database]).fetchone()
+        if found is None:
+            with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(wanted.database or "")))
+
+
+def _connect_args(url: str | URL, application_name: str) -> dict[str, str]:
+    ours = {
+        "connect_timeout": str(CONNECT_TIMEOUT_S),
+        "application_name": application_name,
+        "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000",
+    }
+    return {key: value for key, value in ours.items() if key not in make_url(url).query}

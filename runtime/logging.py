@@ -1,0 +1,84 @@
+"""Structured logs: JSON lines in production, readable lines at a desk; personal data and secrets are masked."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK: Final = "***"
+_PARTS: Final = frozenset(
+    {"phone", "mobile", "email", "token", "tokens", "secret", "secrets", "password", "authorization", "cookie", "body"}
+)
+_WHOLE: Final = frozenset(
+    {"name", "buyer", "buyer_name", "recipient", "recipient_name", "contact_name", "customer_name"}
+    | {"address", "shipping_address", "billing_address", "api_key"}
+)
+_CREDENTIALS: Final = re.compile(
+    r"(://[^:/@\s]*:)[^@\s]+(@)|\bofk_[A-Za-z0-9]+_[A-Za-z0-9_-]+|\bBearer\s+\S+", re.IGNORECASE
+)
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    """Sends the logs of this process, also those of libraries, to stderr in one shape. May be called again."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: list[Processor] = (
+        [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if as_json
+        else [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
+    structlog.configure(
+        processors=[*shared[:2], *shared[3:], structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Masks values under telling keys at any depth, and credentials inside any text."""
+    return {key: _masked(key, value) for key, value in event.items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if _is_telling(key):
+        return MASK
+    if isinstance(value, Mapping):
+        return {str(inner): _masked(str(inner), item) for inner, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked("", item) for item in value]
+    return _CREDENTIALS.sub(_without_credentials, value) if isinstance(value, str) else value
+
+
+def _is_telling(key: str) -> bool:
+    lowered = key.lower().replace("-", "_")
+    return lowered in _WHOLE or not _PARTS.isdisjoint(lowered.split("_"))
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    before, after = found.group(1), found.group(2)
+    return f"{before}{MASK}{after}" if before else MASK

@@ -1,0 +1,178 @@
+"""The inbox: what came in, verbatim and once; what Temporal still has to get; what became of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.errors import DomainError
+from models.columns import now
+from models.inbox import InboxMessage
+
+# Long enough for a hand-over that is under way in another process to end first.
+_LEASE = timedelta(seconds=15)
+
+
+class MessageDiffers(DomainError):
+    """The same message id (or idempotency key) came before with another content."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message as it came: `body` verbatim, `meaning` the validated content that two equal requests share."""
+
+    source: str
+    message_id: str
+    kind: str
+    order_no: str | None
+    body: str
+    meaning: Any
+    actor: str
+    idempotency_key: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        canonical = json.dumps(self.meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where the message lies, and whether it had come before."""
+
+    inbox_id: int
+    order_no: str | None
+    repeated: bool
+
+
+async def add(session: AsyncSession, message: Incoming) -> Receipt:
+    """Afterwards the message is in the inbox once, whoever sends it how often. Raises MessageDiffers."""
+    row = {
+        "source": message.source,
+        "message_id": message.message_id,
+        "kind": message.kind,
+        "order_no": message.order_no,
+        "idempotency_key": message.idempotency_key,
+        "fingerprint": message.fingerprint,
+        "body": message.body,
+        "actor": message.actor,
+        "received_at": now(),
+        # The process that commits a message hands it over at once; the sweeper takes what is left after the lease.
+        "next_hand_over_at": now() + _LEASE,
+        "hand_over_attempts": 0,
+    }
+    statement = insert(InboxMessage).values(row).on_conflict_do_nothing().returning(col(InboxMessage.inbox_id))
+    inbox_id = (await session.execute(statement)).scalar_one_or_none()
+    if inbox_id is not None:
+        return Receipt(inbox_id, message.order_no, repeated=False)
+    return await _first_of(session, message)
+
+
+async def _first_of(session: AsyncSession, message: Incoming) -> Receipt:
+    same_id = (InboxMessage.message_id == message.message_id) & (InboxMessage.source == message.source)
+    if message.idempotency_key is not None:
+        same_key = (InboxMessage.source == message.source) & (InboxMessage.idempotency_key == message.idempotency_key)
+        same_id = same_id | same_key
+    found = (await session.exec(select(InboxMessage).where(same_id))).all()
+    first = found[0]
+    if len(found) > 1 or first.fingerprint != message.fingerprint or first.order_no != message.order_no:
+        raise MessageDiffers(message_id=message.message_id)
+    return Receipt(_id(first), first.order_no, repeated=True)
+
+
+async def get(session: AsyncSession, inbox_id: int) -> InboxMessage | None:
+    """The message, or None: then whoever named it did not come through our door."""
+    return await session.get(InboxMessage, inbox_id)
+
+
+def mark_applied(message: InboxMessage, outcome: str) -> None:
+    """Afterwards the row says what became of the message; the first outcome stays."""
+    if message.applied_at is None:
+        message.applied_at, message.outcome = now(), outcome
+
+
+_CLAIM = text("""
+UPDATE inbox_messages SET next_hand_over_at = now() + :lease, hand_over_attempts = hand_over_attempts + 1
+WHERE inbox_id IN (
+    SELECT inbox_id FROM inbox_messages
+    WHERE handed_over_at IS NULL AND (next_hand_over_at IS NULL OR next_hand_over_at <= now())
+      AND order_no IS NOT NULL AND EXISTS (SELECT 1 FROM orders o WHERE o.order_no = inbox_messages.order_no)
+    ORDER BY inbox_id LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING inbox_id, order_no, kind, message_id, hand_over_attempts
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message that Temporal has to get."""
+
+    inbox_id: int
+    order_no: str
+    kind: str
+    message_id: str
+
+
+async def claim_pending(session: AsyncSession, most: int) -> list[Pending]:
+    """Up to `most` messages that nobody is handing over, oldest first, leased to the caller for some seconds.
+
+    Messages for orders that are not there yet stay and are found once the order is.
+    """
+    rows = (await session.execute(_CLAIM, {"lease": _LEASE, "most": most})).all()
+    found = [Pending(row.inbox_id, row.order_no, row.kind, row.message_id) for row in rows]
+    return sorted(found, key=lambda pending: pending.inbox_id)
+
+
+async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> None:
+    """Afterwards these messages are Temporal's to keep."""
+    await session.execute(
+        text("UPDATE inbox_messages SET handed_over_at = now() WHERE inbox_id = ANY(:ids) AND handed_over_at IS NULL"),
+        {"ids": list(inbox_ids)},
+    )
+
+
+async def forget_hand_over(session: AsyncSession) -> int:
+    """Afterwards every message of every open order is to be handed over again; returns how many.
+
+    For the day Temporal has lost its database. Harmless otherwise: what had its effect has no second one.
+    """
+    result = await session.execute(
+        text("""
+        UPDATE inbox_messages m SET handed_over_at = NULL, next_hand_over_at = NULL, hand_over_attempts = 0
+        FROM orders o
+        WHERE o.order_no = m.order_no AND o.closed_at IS NULL AND m.handed_over_at IS NOT NULL
+        RETURNING m.inbox_id
+        """)
+    )
+    return len(result.all())
+
+
+async def waiting_for_order(session: AsyncSession, older_than: timedelta) -> list[InboxMessage]:
+    """Messages whose order has not come for longer than `older_than`: somebody should ask the channel."""
+    query = (
+        select(InboxMessage)
+        .where(
+            col(InboxMessage.handed_over_at).is_(None),
+            col(InboxMessage.received_at) < now() - older_than,
+            ~select(text("1"))
+            .select_from(text("orders"))
+            .where(text("orders.order_no = inbox_messages.order_no"))
+            .exists(),
+        )
+        .order_by(col(InboxMessage.inbox_id))
+    )
+    return list((await session.exec(query)).all())
+
+
+def _id(message: InboxMessage) -> int:
+    if message.inbox_id is None:
+        raise ValueError("an inbox message has its number once it is stored")
+    return message.inbox_id

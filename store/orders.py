@@ -1,0 +1,113 @@
+"""Reading and locking orders, and computing how they stand."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.errors import DomainError
+from domain.order import Axes, Figures, Standing, axes_of
+from models.order import Order, OrderLine
+
+
+class OrderNotFound(DomainError):
+    """No such order, or none that the asker may see."""
+
+    code = "order_not_found"
+
+
+async def lock(session: AsyncSession, order_no: str) -> Order:
+    """The order's row, locked until the transaction ends: one step at a time per order. Raises OrderNotFound."""
+    order = (await session.exec(select(Order).where(Order.order_no == order_no).with_for_update())).one_or_none()
+    if order is None:
+        raise OrderNotFound(order_no=order_no)
+    return order
+
+
+async def get(session: AsyncSession, order_no: str) -> Order:
+    """The order's row. Raises OrderNotFound."""
+    order = await session.get(Order, order_no)
+    if order is None:
+        raise OrderNotFound(order_no=order_no)
+    return order
+
+
+async def lines(session: AsyncSession, order_no: str) -> Sequence[OrderLine]:
+    """The order's lines in the order in which the customer gave them."""
+    query = select(OrderLine).where(OrderLine.order_no == order_no).order_by(col(OrderLine.position))
+    return (await session.exec(query)).all()
+
+
+_FIGURES = text("""
+SELECT o.order_no, o.lifecycle, o.payment_terms, o.cancel_requested_at, o.total_minor, o.paid_minor, o.refunded_minor,
+       o.written_off_minor, l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced,
+       l.recognised, s.booked, s.failed,
+       ARRAY(SELECT reason_code FROM order_holds h
+             WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds
+FROM orders o
+CROSS JOIN LATERAL (
+    SELECT sum(quantity) AS ordered, sum(cancelled) AS cancelled, sum(allocated) AS allocated, sum(shipped) AS shipped,
+           sum(delivered) AS delivered, sum(returned) AS returned, sum(invoiced) AS invoiced,
+           sum(recognised) AS recognised
+    FROM order_lines WHERE order_no = o.order_no) l
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status <> 'voided' AND status <> 'created') AS booked,
+           count(*) FILTER (WHERE status IN ('lost', 'returned')) AS failed
+    FROM shipments WHERE order_no = o.order_no) s
+WHERE o.order_no = ANY(:order_nos)
+""")
+
+
+async def standing(session: AsyncSession, order_no: str) -> Standing:
+    """How the order stands now, this transaction's own changes included. Raises OrderNotFound."""
+    await session.flush()
+    row = (await session.execute(_FIGURES, {"order_nos": [order_no]})).one_or_none()
+    if row is None:
+        raise OrderNotFound(order_no=order_no)
+    axes = axes_of(_figures(row))
+    return Standing(
+        lifecycle=row.lifecycle,
+        payment=axes.payment,
+        payment_terms=row.payment_terms,
+        fulfilment=axes.fulfilment,
+        invoice=axes.invoice,
+        revenue=axes.revenue,
+        blocking_holds=tuple(row.holds),
+        money_in=row.paid_minor > row.refunded_minor,
+        revenue_due=row.delivered > row.recognised,
+        cancelling=row.cancel_requested_at is not None,
+    )
+
+
+async def axes(session: AsyncSession, order_nos: Sequence[str]) -> dict[str, Axes]:
+    """The computed statuses of several orders at once, keyed by order number; unknown numbers are left out."""
+    rows = (await session.execute(_FIGURES, {"order_nos": list(order_nos)})).all()
+    return {row.order_no: axes_of(_figures(row)) for row in rows}
+
+
+def _figures(row: Any) -> Figures:
+    return Figures(
+        total_minor=row.total_minor,
+        paid_minor=row.paid_minor,
+        refunded_minor=row.refunded_minor,
+        written_off_minor=row.written_off_minor,
+        ordered=int(row.ordered or 0),
+        cancelled=int(row.cancelled or 0),
+        allocated=int(row.allocated or 0),
+        shipped=int(row.shipped or 0),
+        delivered=int(row.delivered or 0),
+        returned=int(row.returned or 0),
+        invoiced=int(row.invoiced or 0),
+        recognised=int(row.recognised or 0),
+        booked_shipments=row.booked,
+        failed_shipments=row.failed,
+    )
+
+
+def note_waiting(order: Order, waiting_for: str | None, deadline: datetime | None) -> None:
+    """Afterwards the row says what the order waits for and until when; None: it waits for nothing."""
+    order.waiting_for = waiting_for
+    order.deadline_at = deadline
