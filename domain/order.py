@@ -180,6 +180,8 @@ class Standing:
     money_in: bool = False
     revenue_due: bool = False
     cancelling: bool = False
+    # Grows with every change of the order, so that of two standings the later one is known.
+    version: int = 0
 
     @property
     def handed_over(self) -> bool:

@@ -36,7 +36,11 @@ class NoReply(Exception):
 
 
 class ReplyTooLarge(Exception):
-    """More bytes came back than anyone should listen to."""
+    """More bytes came back than anyone should listen to, under this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,12 @@ async def read_limited(response: httpx.Response, limit: int = REPLY_LIMIT_BYTES)
     """The body as sent, or ReplyTooLarge as soon as it is known to exceed the limit."""
     declared = response.headers.get("content-length", "")
     if re.fullmatch(r"[0-9]{1,20}", declared) and int(declared) > limit:
-        raise ReplyTooLarge
+        raise ReplyTooLarge(response.status_code)
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > limit:
-            raise ReplyTooLarge
+            raise ReplyTooLarge(response.status_code)
     return bytes(body)
 
 
@@ -141,7 +145,7 @@ class PartyApi:
         """The reply, if it is one that the party gave on purpose: 2xx, or 4xx about what was asked."""
         headers = {"authorization": f"Bearer {self.token}", "accept": "application/json"}
         if key is not None:
-            headers["idempotency-key"] = quote(key, safe="/:")
+            headers["idempotency-key"] = wire_key(key)
         if content is not None:
             headers["content-type"] = "application/json"
         try:
@@ -186,3 +190,8 @@ class PartyApi:
 def path_part(text: str) -> str:
     """The text as one segment of a path, whatever it contains."""
     return quote(text, safe="")
+
+
+def wire_key(key: str) -> str:
+    """The key as a party sees it, in header and path alike: as it is, or escaped where a header could not hold it."""
+    return key if re.fullmatch("[!-~]([ -~]*[!-~])?", key) else quote(key, safe="")

@@ -12,21 +12,21 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import KeepAliveConfig
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
 
 async def connect(*, address: str | None = None, lazy: bool = False, identity: str | None = None) -> Client:
-    """A client from `TEMPORAL_*` variables and profiles; `address` wins over them. One per process.
+    """A client as `TEMPORAL_*` variables and profiles say. One per process.
+
+    With `address` they do not count: it is a local server, and the namespace is `default`.
 
     Lazy: no call is made yet, so it also succeeds while Temporal is away. Otherwise RuntimeError when it is away.
     """
-    config = ClientConfig.load_client_connect_config()
-    if address is not None:
-        config["target_host"] = address
-    config.setdefault("target_host", "localhost:7233")
+    config: ClientConnectConfig = {} if address else ClientConfig.load_client_connect_config()
+    config["target_host"] = address or config.get("target_host", "localhost:7233")
     return await Client.connect(
         **config,
         data_converter=pydantic_data_converter,

@@ -82,3 +82,20 @@ def _body(order: Order, seq: int, at: str, event: Event) -> str:
         **event.data,
     }
     return json.dumps({"type": event.kind, "timestamp": at, "data": told}, ensure_ascii=False, separators=(",", ":"))
+
+
+async def has_message(session: AsyncSession, order_no: str, message_id: str) -> bool:
+    """Whether an event of the order was recorded under this message id."""
+    found = await session.execute(
+        text("SELECT 1 FROM order_events WHERE order_no = :order_no AND message_id = :message_id LIMIT 1"),
+        {"order_no": order_no, "message_id": message_id},
+    )
+    return found.first() is not None
+
+
+async def record_forged(session: AsyncSession, order: Order, inbox_id: int) -> None:
+    """Afterwards the order's story tells of a signal that named no message of this order, and that it had no effect."""
+    message_id = f"forged/{inbox_id}"
+    if not await has_message(session, order.order_no, message_id):
+        told = Event("signal.ignored", {"inbox_id": inbox_id}, source="temporal", message_id=message_id)
+        await record(session, order, told)

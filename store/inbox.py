@@ -89,9 +89,10 @@ async def _first_of(session: AsyncSession, message: Incoming) -> Receipt:
     return Receipt(_id(first), first.order_no, repeated=True)
 
 
-async def get(session: AsyncSession, inbox_id: int) -> InboxMessage | None:
-    """The message, or None: then whoever named it did not come through our door."""
-    return await session.get(InboxMessage, inbox_id)
+async def of_order(session: AsyncSession, inbox_id: int, order_no: str) -> InboxMessage | None:
+    """The order's message, or None: then whoever named it did not come through our door."""
+    message = await session.get(InboxMessage, inbox_id)
+    return message if message is not None and message.order_no == order_no else None
 
 
 def mark_applied(message: InboxMessage, outcome: str) -> None:

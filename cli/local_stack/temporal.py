@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
+from temporalio.service import RPCError
 
 from cli.local_stack import LocalStackError
 from cli.local_stack.children import Child, Program
@@ -91,7 +92,7 @@ class LocalTemporal:
                 if not await missing_search_attributes(client, self._search_attributes):
                     return client
                 reason = "its search attributes are missing"
-            except RuntimeError as not_yet:  # RPCError is one; so is a refused connection
+            except (RuntimeError, RPCError) as not_yet:
                 reason = str(not_yet)
             if time.monotonic() > deadline:
                 raise LocalStackError(f"Temporal does not serve after {timeout:.0f} s: {reason}")
@@ -146,6 +147,9 @@ def is_listening(port: int) -> bool:
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port of this machine now."""
+    # macOS lets us bind beside a server that listens on all addresses.
+    if is_listening(port):
+        return False
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -4,10 +4,10 @@ The library reports a failed evaluation as a value, and that value is truthy. A 
 evaluation ended in a boolean that is true; everything else is `ConditionFailed`. For the same reason every fact that
 the text mentions must be there and of its type before anything is evaluated: ``a || b`` would hide that b is missing.
 
-What could run long is not in the language: no ``map`` and ``filter`` (quadratic), no ``matches`` (a counted
-repetition over long texts takes half a minute), no ``dyn`` (it would switch off the check of types). The library
-itself bounds the depth of expressions; ``all`` and ``exists`` may not contain each other, because comparing lists at
-every step of a nested walk takes seconds.
+What could run long is not in the language: no ``map``, ``filter`` and joining of lists (quadratic), no ``matches`` (a
+counted repetition over long texts takes half a minute). Nor is ``dyn``, which would switch off the check of types. The
+library itself bounds the depth of expressions. ``all`` and ``exists`` may not contain each other, because comparing
+lists at every step of a nested walk takes seconds.
 """
 
 import difflib
@@ -38,7 +38,11 @@ _LANGUAGE = cel.NewEnvConfigFromYaml(
     """
     stdlib:
       exclude_macros: [map, filter, has]
-      exclude_functions: [{name: matches}, {name: dyn}]
+      exclude_functions:
+        - name: matches
+        - name: dyn
+        - name: _+_
+          overloads: [{id: add_list}]
     """
 )
 _ENVIRONMENT = cel.NewEnv(config=_LANGUAGE, variables={name: _CEL_TYPE[fact.kind] for name, fact in FACTS.items()})
@@ -112,13 +116,15 @@ def compile_condition(text: str) -> Condition:
 
 
 def _walks_are_nested(text: str) -> bool:
-    """Only for text that compiles: its literals and comments are then closed."""
+    """Only for text that compiles: its literals are then closed. What cannot be told counts as nested."""
     open_walks: list[bool] = []
-    for token in _WALK_OR_PARENTHESIS.findall(_LITERAL_OR_COMMENT.sub(" ", text)):
-        if token == ")":
+    for bracket in _WALK_OR_PARENTHESIS.findall(_LITERAL_OR_COMMENT.sub(" ", text)):
+        if bracket == ")":
+            if not open_walks:
+                return True
             open_walks.pop()
             continue
-        is_walk = token != "("
+        is_walk = bracket != "("
         if is_walk and any(open_walks):
             return True
         open_walks.append(is_walk)
@@ -140,7 +146,7 @@ def _explain(message: str, text: str) -> str:
     detail = found[2].removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')").partition(" expecting ")[0]
     undeclared = _UNDECLARED.search(detail)
     if undeclared:
-        close = difflib.get_close_matches(undeclared[1], FACTS, n=1)
+        close = difflib.get_close_matches(undeclared[1], FACTS, n=1, cutoff=0.75)
         detail = f"unknown name {undeclared[1]!r}" + (f", did you mean {close[0]!r}?" if close else "")
     column = int(found[1])
     return (f"column {column}: {detail}" if column > 0 else detail)[:200]

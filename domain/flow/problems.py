@@ -1,6 +1,6 @@
 """What can be wrong with a flow, and the refusal that carries all of it at once."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from domain.errors import DomainError
 
@@ -15,10 +15,11 @@ class Problem:
 
 
 class FlowRefused(DomainError):
-    """The flow cannot be used; ``problems`` names every reason found."""
+    """The flow cannot be used; ``problems`` names every reason found, as does the fact of that name."""
 
     code = "flow_refused"
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("; ".join(f"{p.node}: {p.detail}" if p.node else p.detail for p in problems[:5]))
+        detail = "; ".join(f"{p.node}: {p.detail}" if p.node else p.detail for p in problems[:5])
+        super().__init__(detail, problems=[asdict(problem) for problem in problems])
         self.problems = problems

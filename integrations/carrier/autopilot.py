@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -40,10 +41,13 @@ class Autopilot:
         self._memory = memory
         self._clock = clock
         self._woken = asyncio.Event()
+        self._resting_until: datetime | None = None
 
-    def plan(self, shelves: Shelves, key: str, events: list[dict[str, Any]]) -> None:
-        """The events are told one after the other, each not before its time."""
-        shelves.put(_JOURNEYS, key, {"events": events, "begun": False, "failures": 0}, _due_at(events))
+    def plan(self, shelves: Shelves, key: str, events: list[dict[str, Any]]) -> datetime:
+        """The events are told one after the other, each not before its time; the first one's time is returned."""
+        due_at = _due_at(events)
+        shelves.put(_JOURNEYS, key, {"events": events, "begun": False, "failures": 0}, due_at)
+        return due_at
 
     def has_begun(self, shelves: Shelves, key: str) -> bool:
         """Whether the first event was told or is being told."""
@@ -54,18 +58,18 @@ class Autopilot:
         """Nothing more is told about the parcel."""
         shelves.delete(_JOURNEYS, key)
 
-    def wake(self) -> None:
-        """Look for due events now; something was planned."""
-        self._woken.set()
+    def wake_by(self, due_at: datetime) -> None:
+        """A pause that would end after `due_at` ends now: something was planned."""
+        if self._resting_until is not None and due_at < self._resting_until:
+            self._woken.set()
 
     async def run(self, report: Report, stop: asyncio.Event) -> None:
         """Tell every due event until `stop` is set; what was not heard is told by the next run."""
         while not stop.is_set():
-            self._woken.clear()
             claimed = await self._memory.change(self._claim)
             if claimed:
                 heard = await _tell_all(report, [journey["events"][0] for _, journey in claimed])
-                await self._memory.change(lambda s, c=claimed, h=heard: self._settle(s, c, h))  # type: ignore[misc]
+                await self._memory.change(partial(self._settle, claimed=claimed, heard=heard))
             else:
                 await self._rest(stop)
 
@@ -91,14 +95,18 @@ class Autopilot:
                 shelves.put(_JOURNEYS, key, {**journey, "failures": failures}, again_at)
 
     async def _rest(self, stop: asyncio.Event) -> None:
+        # Set before the look: what is planned during it must end the pause that follows.
+        self._woken.clear()
+        self._resting_until = self._clock() + timedelta(seconds=_LOOK_SECONDS)
         next_due = await self._memory.read(lambda shelves: shelves.next_due(_JOURNEYS))
-        pause = _LOOK_SECONDS
         if next_due is not None:
-            pause = min(pause, max((next_due - self._clock()).total_seconds(), 0.0))
+            self._resting_until = min(self._resting_until, next_due)
+        pause = max((self._resting_until - self._clock()).total_seconds(), 0.0)
         waits = [asyncio.ensure_future(event.wait()) for event in (stop, self._woken)]
         try:
             await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._resting_until = None
             for wait in waits:
                 wait.cancel()
 

@@ -8,7 +8,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from integrations.carrier.port import AlreadyCollected, Booking, CarrierRefused, CarrierUnavailable, Consignment
-from integrations.http_client import PartyApi, Reply, ReplyText, ReplyUrl, path_part
+from integrations.http_client import PartyApi, Reply, ReplyText, ReplyUrl, path_part, wire_key
 
 _CONSIGNMENT = TypeAdapter(Consignment)
 
@@ -34,7 +34,7 @@ class HttpCarrier:
         raise self._api.bad_reply(f"status {reply.status} to a booking")
 
     async def find(self, key: str) -> Booking | None:
-        reply = await self._api.call("GET", f"/consignments/{path_part(key)}")
+        reply = await self._api.call("GET", f"/consignments/{path_part(wire_key(key))}")
         if reply.status == 200:
             return self._booking(reply)
         if reply.status in (404, 410):
@@ -42,7 +42,7 @@ class HttpCarrier:
         raise self._api.bad_reply(f"status {reply.status} to a look-up")
 
     async def void(self, key: str) -> None:
-        reply = await self._api.call("DELETE", f"/consignments/{path_part(key)}")
+        reply = await self._api.call("DELETE", f"/consignments/{path_part(wire_key(key))}")
         if reply.status in (200, 204, 404, 410):
             return
         if reply.status == 409 and self._api.refusal(reply) == "already_collected":

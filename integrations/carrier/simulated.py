@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -81,11 +81,11 @@ class SimulatedCarrier:
 
     async def book(self, consignment: Consignment, key: str) -> Booking:
         self._answer_if_up()
-        booking, is_new = await self._memory.change(lambda shelves: self._accept(shelves, consignment, key))
-        if is_new:
-            self._autopilot.wake()
+        booking, first_event_at = await self._memory.change(lambda shelves: self._accept(shelves, consignment, key))
+        if first_event_at is not None:
+            self._autopilot.wake_by(first_event_at)
         await asyncio.sleep(self.behaviour.reply_delay_seconds)
-        if is_new and self.behaviour.hits(self.behaviour.lost_reply_share, "lost reply", key):
+        if first_event_at is not None and self.behaviour.hits(self.behaviour.lost_reply_share, "lost reply", key):
             raise CarrierUnavailable("carrier_unavailable", "the reply was lost after the parcel was booked")
         return booking
 
@@ -109,20 +109,19 @@ class SimulatedCarrier:
         if self.behaviour.down:
             raise CarrierUnavailable("carrier_unavailable", "the carrier is down")
 
-    def _accept(self, shelves: Shelves, consignment: Consignment, key: str) -> tuple[Booking, bool]:
+    def _accept(self, shelves: Shelves, consignment: Consignment, key: str) -> tuple[Booking, datetime | None]:
         kept = shelves.get(_BOOKINGS, key)
         if kept is not None and kept["voided"]:
             raise CarrierRefused("consignment_voided")
         if kept is not None:
-            return _BOOKING.validate_python(kept["booking"]), False
+            return _BOOKING.validate_python(kept["booking"]), None
         refusal = self.behaviour.refusal(consignment, key)
         if refusal is not None:
             raise CarrierRefused(refusal)
         tracking_no = f"SIM{digits(12, key)}"
         booking = Booking(_CARRIER, tracking_no, f"https://carrier.example/labels/{tracking_no}")
         shelves.put(_BOOKINGS, key, {"booking": _BOOKING.dump_python(booking), "voided": False})
-        self._autopilot.plan(shelves, key, self._events(consignment.shipment_no, key))
-        return booking, True
+        return booking, self._autopilot.plan(shelves, key, self._events(consignment.shipment_no, key))
 
     def _events(self, shipment_no: str, key: str) -> list[dict[str, Any]]:
         script, booked_at = self.behaviour, self._clock()

@@ -1,0 +1,362 @@
+"""The order's own steps: checking it, deciding a branch, waiting, holding, cancelling and closing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.failures import translated
+from activities.step import Fact, Step, StepResult
+from domain.errors import DomainError
+from domain.flow.decide import decide
+from domain.flow.nodes import BranchNode
+from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
+from models.columns import now
+from models.masters import Customer, FxRate, Product
+from models.order import Order, OrderDecision, OrderLine
+from runtime.database import Sessions
+from store import events, holds, inbox, orders
+from store.events import Event
+from store.holds import Reason
+
+_CHECKED = ("unknown_sku", "price_mismatch", "customer_blocked", "fx_rate_missing")
+
+
+class RevenueMissing(DomainError):
+    """An order may not complete while delivered goods are not in the books."""
+
+    code = "posting_failed"
+
+
+@dataclass(frozen=True)
+class BranchInput:
+    """A branch to decide, on the facts the order was placed with and what is known of it by now."""
+
+    order_no: str
+    node: str
+    visit: int
+    flow_key: str
+    flow_version: int
+    branch: BranchNode
+    facts: dict[str, bool | int | str | list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BranchResult:
+    """The case taken and the node it leads to."""
+
+    label: str
+    next: str
+
+
+@dataclass(frozen=True)
+class WaitInput:
+    """What the order is about to wait for; `keep` is how long, unless an earlier run had set a deadline already."""
+
+    order_no: str
+    node: str
+    visit: int
+    event: str
+    keep: timedelta
+
+
+@dataclass(frozen=True)
+class WaitResult:
+    """How the order stands, and until when it waits."""
+
+    result: StepResult
+    deadline: datetime
+
+
+@dataclass(frozen=True)
+class HoldInput:
+    """A reason to hold the order at a node."""
+
+    order_no: str
+    node: str
+    reason_code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class ResolveInput:
+    """Which holds a person or a fact has settled, and how."""
+
+    order_no: str
+    resolution: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CancelInput:
+    """Who wants the order undone, and why."""
+
+    order_no: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CloseInput:
+    """The end that the order has come to."""
+
+    order_no: str
+    result: str
+
+
+@dataclass(frozen=True)
+class NotifyInput:
+    """What a notify node or a reminder tells, and whom."""
+
+    order_no: str
+    node: str
+    visit: int
+    event: str
+    audience: tuple[str, ...] = ()
+    template: str | None = None
+
+
+class OrderActivities:
+    """Steps that write nothing but the order itself."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    @activity.defn
+    async def check_order(self, step: Step) -> StepResult:
+        """Effect: the order is accepted, or held with the first reason that speaks against it.
+        Key: the order's lifecycle; an accepted order is not checked again.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, step.order_no)
+                if order.lifecycle != Lifecycle.RECEIVED or order.cancel_requested_at is not None:
+                    return StepResult(await orders.standing(session, step.order_no))
+                reason = await _objection(session, order, step.node)
+                if reason is not None:
+                    await holds.open_hold(session, order, reason)
+                    return StepResult(await orders.standing(session, step.order_no), held=reason.code)
+                await holds.resolve(session, order, _CHECKED, "retried", by="orderflow", reason="check passed")
+                order.lifecycle = moved(order.lifecycle, Lifecycle.ACCEPTED)
+                await events.record(session, order, Event("order.accepted", node=step.node))
+                return StepResult(await orders.standing(session, step.order_no))
+
+    @activity.defn
+    async def decide_branch(self, branch: BranchInput) -> BranchResult:
+        """Effect: the case taken is on record with its expression and facts.
+        Key: (order, node, visit); the first decision stays.
+        Fails: condition_failed (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, branch.order_no)
+                known = await session.get(OrderDecision, (branch.order_no, branch.node, branch.visit))
+                facts = dict(branch.facts) | {"payment.paid_minor": order.paid_minor}
+                decision = decide(branch.branch, facts)
+                if known is not None:
+                    return BranchResult(known.chosen, _leads_to(branch.branch, known.chosen))
+                session.add(
+                    OrderDecision(
+                        order_no=branch.order_no,
+                        node=branch.node,
+                        visit=branch.visit,
+                        flow_key=branch.flow_key,
+                        flow_version=branch.flow_version,
+                        chosen=decision.label,
+                        expression=decision.when or None,
+                        facts=facts,
+                    )
+                )
+                told = {"case": decision.label, "next": decision.next}
+                await events.record(session, order, Event("order.branched", told, node=branch.node))
+                return BranchResult(decision.label, decision.next)
+
+    @activity.defn
+    async def open_wait(self, wait: WaitInput) -> WaitResult:
+        """Effect: the order says what it waits for and until when.
+        Key: (order, event); a first visit that was already waiting keeps its deadline.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, wait.order_no)
+                resumed = wait.visit == 1 and order.waiting_for == wait.event and order.deadline_at is not None
+                if not resumed:
+                    orders.note_waiting(order, wait.event, now() + wait.keep)
+                    await events.record(session, order, Event("order.waiting", {"event": wait.event}, node=wait.node))
+                standing = await orders.standing(session, wait.order_no)
+                return WaitResult(StepResult(standing), order.deadline_at or now() + wait.keep)
+
+    @activity.defn
+    async def open_hold(self, hold: HoldInput) -> StepResult:
+        """Effect: the order is held for this reason.
+        Key: (order, reason) among open holds.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, hold.order_no)
+                await holds.open_hold(session, order, Reason(hold.reason_code, hold.detail, node=hold.node))
+                return StepResult(await orders.standing(session, hold.order_no), held=hold.reason_code)
+
+    @activity.defn
+    async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
+        """Effect: no hold of the order is open any more; each says who settled it, how and why.
+        Key: open holds; what is settled stays as it was settled.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, resolve.order_no)
+                await holds.resolve(session, order, (), resolve.resolution, by=resolve.by, reason=resolve.reason)
+                return StepResult(await orders.standing(session, resolve.order_no))
+
+    @activity.defn
+    async def begin_cancel(self, cancel: CancelInput) -> StepResult:
+        """Effect: no step takes the order further from now on.
+        Key: `cancel_requested_at`; the first request stays.
+        Fails: order_not_cancellable once goods have left or the order has ended (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, cancel.order_no)
+                standing = await orders.standing(session, cancel.order_no)
+                if standing.handed_over or has_ended(order.lifecycle):
+                    raise OrderNotCancellable(order_no=cancel.order_no)
+                if order.cancel_requested_at is None:
+                    order.cancel_requested_at, order.cancel_reason = now(), cancel.reason
+                    asked = Event("order.cancel_requested", actor=cancel.actor, source="api", reason=cancel.reason)
+                    await events.record(session, order, asked)
+                return StepResult(await orders.standing(session, cancel.order_no))
+
+    @activity.defn
+    async def withdraw_cancel(self, cancel: CancelInput) -> StepResult:
+        """Effect: the order goes on as if nobody had asked: the carrier has the goods already.
+        Key: `cancel_requested_at`.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, cancel.order_no)
+                if order.cancel_requested_at is not None:
+                    order.cancel_requested_at, order.cancel_reason = None, None
+                    refused = Event("order.cancel_refused", actor=cancel.actor, reason="the carrier has the goods")
+                    await events.record(session, order, refused)
+                return StepResult(await orders.standing(session, cancel.order_no))
+
+    @activity.defn
+    async def close_order(self, close: CloseInput) -> StepResult:
+        """Effect: the order has ended; nothing of it waits or is held.
+        Key: `closed_at`.
+        Fails: posting_failed when a completed order's goods are not all in the books (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, close.order_no)
+                if order.closed_at is None:
+                    await _close(session, order, Lifecycle(close.result))
+                return StepResult(await orders.standing(session, close.order_no))
+
+    @activity.defn
+    async def notify(self, note: NotifyInput) -> StepResult:
+        """Effect: the notice is queued for every destination that listens.
+        Key: (order, node, visit); told once.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, note.order_no)
+                told = {"notice": note.event, "audience": list(note.audience), "template": note.template}
+                message_id = f"notify/{note.node}/{note.visit}/{note.event}"
+                if not await events.has_message(session, order.order_no, message_id):
+                    told_event = Event(f"notice.{note.event}", told, node=note.node, message_id=message_id)
+                    await events.record(session, order, told_event)
+                return StepResult(await orders.standing(session, note.order_no))
+
+    @activity.defn
+    async def acknowledge(self, fact: Fact) -> StepResult:
+        """Effect: the inbox row says that its wake-up was heard; a signal without a row is on record as ignored.
+        Key: the inbox row.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, fact.order_no)
+                message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
+                if message is None:
+                    await events.record_forged(session, order, fact.inbox_id)
+                    return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
+                inbox.mark_applied(message, "heard")
+                return StepResult(await orders.standing(session, fact.order_no))
+
+
+async def _objection(session: AsyncSession, order: Order, node: str) -> Reason | None:
+    lines = await orders.lines(session, order.order_no)
+    skus = sorted({line.sku for line in lines})
+    products = {p.sku: p for p in (await session.exec(select(Product).where(col(Product.sku).in_(skus)))).all()}
+    unknown = [sku for sku in skus if sku not in products]
+    if unknown:
+        return Reason("unknown_sku", "not in the product master", {"skus": unknown}, node)
+    if not order.priced_by_client and (differing := _price_differences(order, lines, products)):
+        return Reason("price_mismatch", "the catalogue has other prices", {"lines": differing}, node)
+    if order.fx_rate is None and not await _take_rate(session, order):
+        return Reason("fx_rate_missing", f"no rate for {order.currency}", {"currency": order.currency}, node)
+    if order.customer_id is not None:
+        customer = await session.get(Customer, order.customer_id)
+        if customer is not None and customer.blacklisted:
+            return Reason("customer_blocked", "the customer is blocked", {"customer_id": order.customer_id}, node)
+    return None
+
+
+def _price_differences(order: Order, lines: Sequence[OrderLine], products: dict[str, Product]) -> list[str]:
+    """Line ids whose price, tax or currency differs from the catalogue; a gift costs nothing by rule."""
+    differing = []
+    for line in lines:
+        product = products[line.sku]
+        agrees = product.price_minor == line.unit_price_minor or line.gift_of is not None
+        if not agrees or product.currency not in (None, order.currency) or product.tax_rate != line.tax_rate:
+            differing.append(line.line_id)
+    # A discount nobody of ours granted is a price of the client's own making.
+    if order.seller_discount_minor or order.platform_discount_minor:
+        differing.append("discounts")
+    return differing
+
+
+async def _take_rate(session: AsyncSession, order: Order) -> bool:
+    query = (
+        select(FxRate)
+        .where(
+            FxRate.entity_id == order.entity_id,
+            FxRate.currency == order.currency,
+            FxRate.valid_from <= order.received_at.date(),
+        )
+        .order_by(col(FxRate.valid_from).desc())
+        .limit(1)
+    )
+    rate = (await session.exec(query)).one_or_none()
+    order.fx_rate = rate.rate if rate else None
+    return rate is not None
+
+
+def _leads_to(branch: BranchNode, label: str) -> str:
+    return next((case.next for case in branch.cases if case.label == label), branch.default)
+
+
+async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None:
+    lines = await orders.lines(session, order.order_no)
+    if result is Lifecycle.COMPLETED:
+        if any(line.recognised < line.quantity - line.cancelled for line in lines):
+            raise RevenueMissing(order_no=order.order_no)
+    else:
+        for line in lines:
+            line.cancelled = line.quantity - line.allocated
+    order.lifecycle = moved(order.lifecycle, result)
+    order.closed_at = now()
+    orders.note_waiting(order, None, None)
+    await holds.resolve(session, order, (), "closed", by="orderflow", reason=f"order {result}")
+    await events.record(session, order, Event(f"order.{result}", reason=order.cancel_reason))

@@ -1,0 +1,203 @@
+"""What a failed request is answered with. `SITUATIONS` is the only place where a domain error meets an HTTP status."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import psycopg
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problem import Answer, FieldProblem, Refused, problem_response
+from domain.errors import DomainError
+
+RETRY_AFTER: Final = {"Retry-After": "5"}
+_log = structlog.get_logger(__name__)
+
+SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
+    # nothing there, or nothing the asker may see
+    "order_not_found": (404, "No such order"),
+    "master_not_found": (404, "No such record"),
+    "shipment_not_found": (404, "No such shipment"),
+    "hold_not_found": (404, "No such hold"),
+    "key_not_found": (404, "No such key"),
+    "delivery_not_found": (404, "No such delivery"),
+    # asked for at the wrong moment
+    "order_not_cancellable": (409, "The order can no longer be cancelled"),
+    "lifecycle_move_refused": (409, "The order cannot move to this state"),
+    "functional_currency_fixed": (409, "The functional currency is fixed by the entries in the journal"),
+    "destination_disabled": (409, "The destination is disabled"),
+    # the request contradicts itself, an earlier one, or the masters
+    "idempotency_key_reused": (422, "The same key came before with another content"),
+    "unknown_currency": (422, "Not a currency in use"),
+    "currency_mismatch": (422, "Two currencies where one is meant"),
+    "invalid_amount": (422, "Not an amount of this currency"),
+    "invalid_rate": (422, "Not a usable rate"),
+    "amount_too_large": (422, "The amount is too large"),
+    "cannot_split": (422, "There is an amount, but nothing it could belong to"),
+    "no_lines": (422, "An order has at least one line"),
+    "duplicate_line_id": (422, "A line id occurs twice"),
+    "invalid_quantity": (422, "The quantity is not one that can be ordered"),
+    "invalid_gift": (422, "A gift belongs to a line that is bought"),
+    "discount_above_price": (422, "The discounts are more than the price"),
+    "unknown_superior": (422, "The superior is not known, or would be their own superior"),
+}
+"""Domain error code to HTTP status and title; a code without a row is a conflict with what is recorded (409)."""
+
+_TEMPORAL_AWAY: Final = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+# Pydantic's own words for these quote what was sent.
+_QUOTING: Final = {
+    "union_tag_invalid": "Not one of the expected kinds",
+    "value_error": "The value is not acceptable",
+    "assertion_error": "The value is not acceptable",
+}
+_LONGEST_NAME: Final = 60
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Afterwards every exception that a route can raise is answered with a problem."""
+    app.exception_handler(Refused)(_refused)
+    app.exception_handler(DomainError)(_domain_error)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http_error)
+    for database in (DBAPIError, DisconnectionError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError):
+        app.exception_handler(database)(_database_error)
+    for temporal in (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        app.exception_handler(temporal)(_temporal_error)
+
+
+def request_id_of(request: Request) -> str:
+    """The id that this request is logged and answered under."""
+    return str(request.scope.get("request_id", "unknown"))
+
+
+def domain_answer(error: DomainError) -> Answer:
+    """The problem of a domain error, for a whole request or for one item of a batch.
+
+    A 422 is about what was sent, so it speaks in the table's words alone: the error's own might quote the sender.
+    """
+    status, title = SITUATIONS.get(error.code, (409, error.code.replace("_", " ").capitalize()))
+    if status in (404, 422):
+        return Answer(status, error.code, title, title)
+    facts = {name: value for name, value in error.facts.items() if isinstance(value, str | int | bool)}
+    return Answer(status, error.code, error.detail or title, title, facts=facts)
+
+
+def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
+    """Pydantic's errors as JSON pointers or parameter names, each with a code, none with the value."""
+    return [_field_problem(error) for error in errors]
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """The JSON pointer (RFC 6901) of a path inside the body, as a URI fragment."""
+    return "#" + "".join("/" + _short(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
+    where, *path = error["loc"] or ("body",)
+    code = str(error["type"])
+    detail = _QUOTING.get(code) or str(error["msg"])
+    if where == "body":
+        if code == "json_invalid":
+            path, detail = [], "The body is not JSON"
+        return FieldProblem(pointer=pointer(path), parameter=None, code=code, detail=detail)
+    name = ".".join(_short(step) for step in path)
+    return FieldProblem(pointer=None, parameter=name or str(where), code=code, detail=detail)
+
+
+def _short(step: str | int) -> str:
+    # A name nobody expected is the sender's: enough of it to be found, not enough to carry data.
+    return str(step)[:_LONGEST_NAME]
+
+
+async def _refused(request: Request, error: Refused) -> Response:
+    answer = Answer(error.status, error.code, error.detail, errors=error.errors, headers=error.headers)
+    return problem_response(request_id_of(request), answer)
+
+
+async def _domain_error(request: Request, error: DomainError) -> Response:
+    return problem_response(request_id_of(request), domain_answer(error))
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    problems = field_problems(error.errors())
+    if _is_other_media(request, error.errors()):
+        answer = Answer(415, "unsupported_media_type", "This route takes application/json.")
+    else:
+        answer = Answer(422, "invalid_request", "The request does not have the expected content.", errors=problems)
+    return problem_response(request_id_of(request), answer)
+
+
+def _is_other_media(request: Request, errors: Sequence[Any]) -> bool:
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = sent == "application/json" or (sent.startswith("application/") and sent.endswith("+json"))
+    whole_body = any(tuple(error["loc"]) == ("body",) and error["type"] != "missing" for error in errors)
+    return whole_body and not is_json
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    return problem_response(request_id_of(request), Answer(error.status_code, code, phrase, headers=headers))
+
+
+def _methods_at(request: Request) -> Iterator[str]:
+    path = request.scope["path"]
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(path):
+            yield from route.methods
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, DBAPIError) and not _is_away(error):
+        return _unexpected(request, error)
+    _log.warning("database away", error=type(error).__name__)
+    answer = Answer(503, "database_unavailable", "The database cannot be reached at the moment.", headers=RETRY_AFTER)
+    return problem_response(request_id_of(request), answer)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+async def _temporal_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, RPCError) and error.status not in _TEMPORAL_AWAY:
+        return _unexpected(request, error)
+    return temporal_away(request)
+
+
+def temporal_away(request: Request) -> Response:
+    """The 503 of a command that needs Temporal while it cannot be reached; nothing has happened."""
+    answer = Answer(503, "temporal_unavailable", "Temporal cannot be reached at the moment.", headers=RETRY_AFTER)
+    return problem_response(request_id_of(request), answer)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("request failed", path=request.scope["path"], exc_info=error)
+    return problem_response(request_id_of(request), internal_error())
+
+
+def internal_error() -> Answer:
+    """What a caller learns of a fault of ours: the request id, under which the log has the rest."""
+    return Answer(500, "internal_error", "Something went wrong on our side; the request id leads us to it.")

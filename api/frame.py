@@ -1,0 +1,79 @@
+"""Around every request: its id, the security headers, the size and sanity of its body, and the last catch of errors."""
+
+import contextlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problem import Answer, FieldProblem, Refused, in_body, problem_response
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DEEPEST: Final = 32
+_SECURITY: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+# The documentation page loads its script from a public host and starts it inline.
+_DOCS_POLICY: Final = (
+    "default-src 'none'; script-src https://cdn.jsdelivr.net 'unsafe-inline'; "
+    "style-src https://cdn.jsdelivr.net 'unsafe-inline'; img-src data: https://fastapi.tiangolo.com; connect-src 'self'"
+)
+_log = structlog.get_logger(__name__)
+
+
+class RequestFrame:
+    """Gives every request an id, every answer its headers, and every fault of ours a 500 without a trace in it."""
+
+    def __init__(self, app: ASGIApp, *, strict_transport: bool) -> None:
+        self._app = app
+        self._headers = _SECURITY | (
+            {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if strict_transport else {}
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["request_id"] = _id_of(Headers(scope=scope))
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._complete(MutableHeaders(scope=message), scope["path"], request_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception as error:  # noqa: BLE001 - the last catch: whatever it is, the caller gets a problem
+                _log.error("request failed", path=scope["path"], exc_info=error)
+                if started:
+                    raise
+                response = problem_response(request_id, internal_error())
+                await response(scope, receive, send_with_headers)
+
+    def _complete(self, headers: MutableHeaders, path: str, request_id: str) -> None:
+        headers["X-Request-Id"] = request_id
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        if path == "/docs":
+            headers["Content-Security-Policy"] = _DOCS_POLICY
+
+
+def internal_error() -> Answer:
+    """What a caller learns of a fault of ours: the request id, under which the log has the rest."""
+    return Answer(500, "internal_error", "Something went wrong on our side; the request id leads us to it.")

@@ -1,0 +1,102 @@
+"""The one shape of every 4xx and 5xx answer: RFC 9457, with a stable code and never a word of what was sent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_BASE: Final = "/problems/"
+
+
+class FieldProblem(BaseModel):
+    """One thing wrong with the request: in the body (`pointer`), or in its query, path or headers (`parameter`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pointer: str | None = Field(examples=["#/lines/0/quantity"])
+    parameter: str | None = Field(examples=["limit"])
+    code: str = Field(examples=["greater_than_equal"])
+    detail: str = Field(examples=["Input should be greater than or equal to 1"])
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457). `code` says which situation it is and never changes."""
+
+    type: str = Field(examples=["/problems/order_not_found"])
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
+    facts: dict[str, Any] | None = None
+    checks: dict[str, str] | None = None
+
+
+class Refused(Exception):
+    """The request is answered with this problem. `errors` name what is wrong with it, all at once."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status, self.code, self.detail = status, code, detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+
+def unprocessable(errors: Sequence[FieldProblem]) -> Refused:
+    """The 422 of a request whose parts do not fit our schema or our masters."""
+    return Refused(422, "invalid_request", "The request does not have the expected content.", errors=errors)
+
+
+def in_body(pointer: str, code: str, detail: str) -> FieldProblem:
+    """A problem at a JSON pointer such as `#/lines/0/sku`."""
+    return FieldProblem(pointer=pointer, parameter=None, code=code, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A problem before it is put on the wire."""
+
+    status: int
+    code: str
+    detail: str
+    title: str = ""
+    errors: Sequence[FieldProblem] = ()
+    facts: Mapping[str, Any] | None = None
+    checks: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+def problem_response(request_id: str, answer: Answer) -> JSONResponse:
+    """The answer as `application/problem+json`."""
+    body = Problem(
+        type=TYPE_BASE + answer.code,
+        title=answer.title or HTTPStatus(answer.status).phrase,
+        status=answer.status,
+        detail=answer.detail,
+        instance=f"/requests/{request_id}",
+        code=answer.code,
+        request_id=request_id,
+        errors=list(answer.errors) or None,
+        facts=dict(answer.facts) if answer.facts else None,
+        checks=dict(answer.checks) if answer.checks else None,
+    )
+    return JSONResponse(
+        body.model_dump(mode="json", exclude_none=True),
+        status_code=answer.status,
+        headers=dict(answer.headers or {}),
+        media_type=MEDIA_TYPE,
+    )

@@ -1,0 +1,1 @@
+"""Posting rules: which roles of accounts each event of an order debits and credits. Balanced by construction."""

@@ -1,0 +1,299 @@
+"""Promising stock to orders, giving it back, and letting it leave.
+
+Every function here expects the order's row to be locked, and locks levels in the order of their primary key: so two
+orders that want the same goods wait for each other, but never in a circle. Rows of order lines that the session has
+loaded before are not refreshed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.allocation import Allocation, Shortage, WantedLine, allocate
+from domain.costing import Holding
+from domain.errors import DomainError
+from models.columns import now
+
+# The first attempt reads without a lock, the second on levels it has locked: a third never comes.
+_ATTEMPTS = 2
+
+
+class StockNotReserved(DomainError):
+    """Units were to leave that are not promised to this order line in this warehouse."""
+
+    code = "stock_not_reserved"
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Everything the order needs is promised to it. `allocations`: what was promised now; empty: it all was before."""
+
+    allocations: tuple[Allocation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSkus:
+    """Nothing is promised: these SKUs are in no catalogue and never were in stock."""
+
+    skus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingUnits:
+    """Units of an order line that leave a warehouse in a parcel."""
+
+    line_id: str
+    warehouse: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    lines: list[WantedLine]
+    unknown: tuple[str, ...]
+    availability: Mapping[tuple[str, str], int]
+    warehouses: list[str]
+
+
+_DEMAND = text("""
+SELECT l.line_id, l.sku, l.gift_of, l.quantity - l.cancelled - l.allocated AS needed, p.sku IS NOT NULL AS known,
+       s.warehouse, s.on_hand - s.reserved AS available, s.priority
+FROM order_lines l
+LEFT JOIN products p ON p.sku = l.sku
+LEFT JOIN (SELECT levels.*, warehouses.priority FROM stock_levels levels
+           JOIN warehouses ON warehouses.code = levels.warehouse AND warehouses.active) s ON s.sku = l.sku
+WHERE l.order_no = :order_no AND l.quantity - l.cancelled - l.allocated > 0
+ORDER BY l.position
+""")
+
+# All or nothing in one round trip. Every level of the order's SKUs is locked first, in primary key order, and read as
+# it is once the lock is held; only then is it decided whether all units are there. Levels in warehouses that are not
+# chosen are locked too, so that choosing anew after a lost race takes no lock out of order.
+_TAKE = text("""
+WITH wanted AS (
+    SELECT * FROM unnest(CAST(:line_ids AS text[]), CAST(:skus AS text[]), CAST(:warehouses AS text[]),
+                         CAST(:quantities AS int[])) AS w (line_id, sku, warehouse, quantity)
+), locked AS MATERIALIZED (
+    SELECT sku, warehouse, on_hand - reserved AS available FROM stock_levels
+    WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku, warehouse FOR UPDATE
+), needed AS (
+    SELECT sku, warehouse, sum(quantity) AS quantity FROM wanted GROUP BY sku, warehouse
+), decision AS MATERIALIZED (
+    SELECT bool_and(coalesce(locked.available, 0) >= needed.quantity) AS won
+    FROM needed LEFT JOIN locked USING (sku, warehouse)
+), taken AS (
+    UPDATE stock_levels s SET reserved = s.reserved + needed.quantity
+    FROM needed, decision WHERE won AND s.sku = needed.sku AND s.warehouse = needed.warehouse
+), promised AS (
+    INSERT INTO reservations AS r (order_no, line_id, warehouse, sku, quantity, state, expires_at, updated_at)
+    SELECT :order_no, line_id, warehouse, sku, quantity, 'active', CAST(:expires_at AS timestamptz), :at
+    FROM wanted, decision WHERE won
+    ON CONFLICT (order_no, line_id, warehouse) DO UPDATE
+    SET quantity = excluded.quantity + CASE r.state WHEN 'active' THEN r.quantity ELSE 0 END,
+        sku = excluded.sku, state = 'active', expires_at = excluded.expires_at, updated_at = excluded.updated_at
+), counted AS (
+    UPDATE order_lines l SET allocated = l.allocated + w.quantity
+    FROM (SELECT line_id, sum(quantity) AS quantity FROM wanted GROUP BY line_id) w, decision
+    WHERE won AND l.order_no = :order_no AND l.line_id = w.line_id
+)
+SELECT won, sku, warehouse, available FROM decision LEFT JOIN locked ON NOT won
+""")
+
+
+async def reserve(
+    session: AsyncSession, order_no: str, expires_at: datetime | None = None
+) -> Reserved | Shortage | UnknownSkus:
+    """Afterwards every unit that the order's lines still need is promised to it, until `expires_at`; or none is."""
+    await session.flush()
+    demand = await _demand(session, order_no)
+    if demand.unknown:
+        return UnknownSkus(demand.unknown)
+    availability = demand.availability
+    for _attempt in range(_ATTEMPTS):
+        chosen = allocate(demand.lines, availability, demand.warehouses)
+        if isinstance(chosen, Shortage):
+            return chosen
+        left = await _take(session, order_no, chosen, expires_at) if chosen else None
+        if left is None:
+            return Reserved(tuple(chosen))
+        availability = left
+    return Shortage({line.sku: line.quantity for line in demand.lines})
+
+
+async def _demand(session: AsyncSession, order_no: str) -> _Demand:
+    rows = (await session.execute(_DEMAND, {"order_no": order_no})).all()
+    waiting = {row.line_id for row in rows}
+    lines = {
+        # A gift whose parent has its units already is not tied to lines that are still to be allocated.
+        row.line_id: WantedLine(row.line_id, row.sku, row.needed, row.gift_of if row.gift_of in waiting else None)
+        for row in rows
+    }
+    stocked = [row for row in rows if row.warehouse is not None]
+    return _Demand(
+        lines=list(lines.values()),
+        unknown=tuple(sorted({row.sku for row in rows if not row.known})),
+        availability={(row.sku, row.warehouse): row.available for row in stocked},
+        warehouses=[code for _priority, code in sorted({(row.priority, row.warehouse) for row in stocked})],
+    )
+
+
+async def _take(
+    session: AsyncSession, order_no: str, chosen: Sequence[Allocation], expires_at: datetime | None
+) -> dict[tuple[str, str], int] | None:
+    """None: all of it is taken. Otherwise nothing is, and these are the units left in levels that are now locked."""
+    rows = (
+        await session.execute(
+            _TAKE,
+            {
+                "order_no": order_no,
+                "line_ids": [one.line_id for one in chosen],
+                "skus": [one.sku for one in chosen],
+                "warehouses": [one.warehouse for one in chosen],
+                "quantities": [one.quantity for one in chosen],
+                "expires_at": expires_at,
+                "at": now(),
+            },
+        )
+    ).all()
+    return None if rows[0].won else {(row.sku, row.warehouse): row.available for row in rows if row.sku is not None}
+
+
+_RELEASE = text("""
+WITH freed AS (
+    UPDATE reservations SET state = 'released', updated_at = :at
+    WHERE order_no = :order_no AND state = 'active' RETURNING line_id, sku, warehouse, quantity
+), returned AS (
+    SELECT sku, warehouse, sum(quantity) AS quantity FROM freed GROUP BY sku, warehouse
+), locked AS MATERIALIZED (
+    SELECT s.sku, s.warehouse FROM stock_levels s
+    WHERE (s.sku, s.warehouse) IN (SELECT sku, warehouse FROM freed) ORDER BY s.sku, s.warehouse FOR UPDATE
+), given_back AS (
+    UPDATE stock_levels s SET reserved = s.reserved - returned.quantity
+    FROM returned JOIN locked USING (sku, warehouse) WHERE s.sku = returned.sku AND s.warehouse = returned.warehouse
+), counted AS (
+    UPDATE order_lines SET allocated = shipped
+    WHERE order_no = :order_no AND line_id IN (SELECT line_id FROM freed)
+)
+SELECT line_id, sku, warehouse, quantity FROM freed ORDER BY sku, warehouse, line_id
+""")
+
+
+async def release(session: AsyncSession, order_no: str) -> list[Allocation]:
+    """Afterwards nothing is promised to the order any more; returns what was. What has left stays gone."""
+    await session.flush()
+    rows = (await session.execute(_RELEASE, {"order_no": order_no, "at": now()})).all()
+    return [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in rows]
+
+
+async def reservations(session: AsyncSession, order_no: str) -> list[Allocation]:
+    """What is promised to the order and has not left yet."""
+    found = await session.execute(
+        text("""
+        SELECT line_id, sku, warehouse, quantity FROM reservations
+        WHERE order_no = :order_no AND state = 'active' ORDER BY sku, warehouse, line_id
+        """),
+        {"order_no": order_no},
+    )
+    return [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in found]
+
+
+_LEAVING = text("""
+SELECT w.line_id, w.warehouse, w.quantity, r.sku, r.quantity AS promised, -m.value_minor AS cost_minor
+FROM unnest(CAST(:line_ids AS text[]), CAST(:warehouses AS text[]), CAST(:quantities AS int[]))
+     AS w (line_id, warehouse, quantity)
+LEFT JOIN reservations r
+       ON r.order_no = :order_no AND r.line_id = w.line_id AND r.warehouse = w.warehouse AND r.state = 'active'
+LEFT JOIN stock_movements m ON m.movement_key = 'shipment/' || :shipment_no || '/' || w.line_id
+""")
+
+_LOCK_LEVELS = text("""
+SELECT sku, warehouse, on_hand, value_minor FROM stock_levels
+WHERE (sku, warehouse) IN (SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))
+ORDER BY sku, warehouse FOR UPDATE
+""")
+
+_LEAVE = text("""
+WITH leaving AS (
+    SELECT * FROM unnest(CAST(:line_ids AS text[]), CAST(:skus AS text[]), CAST(:warehouses AS text[]),
+                         CAST(:quantities AS int[]), CAST(:costs AS bigint[]))
+           AS w (line_id, sku, warehouse, quantity, cost_minor)
+), left_stock AS (
+    UPDATE stock_levels s
+    SET on_hand = s.on_hand - w.quantity, reserved = s.reserved - w.quantity, value_minor = s.value_minor - w.cost_minor
+    FROM (SELECT sku, warehouse, sum(quantity) AS quantity, sum(cost_minor) AS cost_minor FROM leaving
+          GROUP BY sku, warehouse) w
+    WHERE s.sku = w.sku AND s.warehouse = w.warehouse
+), kept AS (
+    UPDATE reservations r
+    SET state = CASE WHEN r.quantity > w.quantity THEN 'active' ELSE 'shipped' END,
+        quantity = CASE WHEN r.quantity > w.quantity THEN r.quantity - w.quantity ELSE r.quantity END, updated_at = :at
+    FROM leaving w WHERE r.order_no = :order_no AND r.line_id = w.line_id AND r.warehouse = w.warehouse
+), counted AS (
+    UPDATE order_lines l SET shipped = l.shipped + w.quantity
+    FROM (SELECT line_id, sum(quantity) AS quantity FROM leaving GROUP BY line_id) w
+    WHERE l.order_no = :order_no AND l.line_id = w.line_id
+)
+INSERT INTO stock_movements (movement_key, kind, sku, warehouse, quantity, value_minor, document_no, at)
+SELECT 'shipment/' || :shipment_no || '/' || line_id, 'shipment', sku, warehouse, -quantity, -cost_minor, :shipment_no,
+       :at
+FROM leaving
+""")
+
+
+async def ship(
+    session: AsyncSession, order_no: str, shipment_no: str, leaving: Sequence[LeavingUnits]
+) -> dict[str, int]:
+    """Afterwards the units have left stock with the shipment; returns their cost per line, functional minor units.
+
+    A shipment has each line once and leaves once: lines that left with it before keep the cost they left at. Raises
+    StockNotReserved, with nothing changed, where more is to leave than is promised.
+    """
+    await session.flush()
+    rows = (
+        await session.execute(
+            _LEAVING,
+            {
+                "order_no": order_no,
+                "shipment_no": shipment_no,
+                "line_ids": [one.line_id for one in leaving],
+                "warehouses": [one.warehouse for one in leaving],
+                "quantities": [one.quantity for one in leaving],
+            },
+        )
+    ).all()
+    costs: dict[str, int] = {row.line_id: row.cost_minor for row in rows if row.cost_minor is not None}
+    due = [row for row in rows if row.cost_minor is None]
+    short = [row.line_id for row in due if row.promised is None or row.promised < row.quantity]
+    if short:
+        raise StockNotReserved(order_no=order_no, shipment_no=shipment_no, line_ids=short)
+    if due:
+        units = [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in due]
+        costs |= await _leave(session, order_no, shipment_no, units)
+    return costs
+
+
+async def _leave(session: AsyncSession, order_no: str, shipment_no: str, units: Sequence[Allocation]) -> dict[str, int]:
+    where = {"skus": [one.sku for one in units], "warehouses": [one.warehouse for one in units]}
+    locked = (await session.execute(_LOCK_LEVELS, where)).all()
+    holdings = {(row.sku, row.warehouse): Holding(row.on_hand, row.value_minor) for row in locked}
+    costs: dict[str, int] = {}
+    for one in units:
+        holding = holdings[one.sku, one.warehouse]
+        costs[one.line_id] = holding.cost_of(one.quantity)
+        holdings[one.sku, one.warehouse] = holding.sent(one.quantity)
+    await session.execute(
+        _LEAVE,
+        where
+        | {
+            "order_no": order_no,
+            "shipment_no": shipment_no,
+            "line_ids": [one.line_id for one in units],
+            "quantities": [one.quantity for one in units],
+            "costs": [costs[one.line_id] for one in units],
+            "at": now(),
+        },
+    )
+    return costs

@@ -1,0 +1,68 @@
+from datetime import timedelta
+
+import pytest
+
+from domain.flow.checks import check_flow
+from domain.flow.decide import match_flow
+from domain.flow.definition import FlowDefinition
+from domain.flow.nodes import ExceptionNode, WaitNode
+from domain.flow.vocabulary import ACTIONS, CORE_STEPS, EVENTS, HOLD_REASONS, ROLES, compensation_of
+from flows import builtin_flows
+from tests.factories.flows import order_facts
+
+
+def flow(key: str) -> FlowDefinition:
+    return next(flow for flow in builtin_flows() if flow.key == key)
+
+
+@pytest.mark.parametrize("builtin", builtin_flows(), ids=lambda builtin: builtin.key)
+def test_every_builtin_flow_is_sound(builtin: FlowDefinition) -> None:
+    assert check_flow(builtin) == ()
+
+
+def test_an_ordinary_order_goes_from_check_to_done_with_revenue_before_the_invoice() -> None:
+    path = ["check"]
+    normal = flow("normal")
+    while links := list(normal.nodes[path[-1]].links()):
+        path.append(links[0].target)
+    assert path == ["check", "reserve", "pay", "ship", "signed", "revenue", "invoice", "done"]
+
+
+def test_an_unpaid_order_is_reminded_an_hour_before_it_is_undone() -> None:
+    pay = flow("normal").nodes["pay"]
+    assert isinstance(pay, WaitNode)
+    assert (pay.timeout, pay.remind) == (timedelta(hours=24), (timedelta(hours=23),))
+    assert pay.on_timeout == "unpaid"
+
+
+def test_what_goes_wrong_can_be_retried_or_cancelled_within_two_hours() -> None:
+    lane = flow("normal").nodes["exception"]
+    assert isinstance(lane, ExceptionNode)
+    assert (lane.choices, lane.sla) == (("retry", "cancel"), timedelta(hours=2))
+
+
+@pytest.mark.parametrize("order_type", ["normal", "group_buy", "sample", "cross_border", "gift", "replacement"])
+def test_every_type_without_a_flow_of_its_own_takes_the_normal_one(order_type: str) -> None:
+    assert match_flow(builtin_flows(), order_facts(order__type=order_type)).key == "normal"
+
+
+def test_every_core_step_names_steps_that_exist() -> None:
+    known = ACTIONS.keys() | EVENTS.keys()
+    core_actions = {name for name, action in ACTIONS.items() if action.core}
+    assert all(core.steps <= known for core in CORE_STEPS)
+    assert core_actions == {name for core in CORE_STEPS for name in core.steps if name in ACTIONS}
+
+
+def test_a_wait_for_any_payment_registers_the_refund() -> None:
+    payments = {name for name in EVENTS if name.startswith("payment.")}
+    assert {compensation_of(name) for name in payments} == {"payment.refund"}
+    assert compensation_of("order.check") is None
+
+
+@pytest.mark.parametrize("code", HOLD_REASONS)
+def test_every_hold_reason_has_an_owner_a_deadline_and_both_titles(code: str) -> None:
+    reason = HOLD_REASONS[code]
+    assert reason.owner in ROLES
+    assert reason.sla > timedelta(0)
+    assert reason.zh
+    assert reason.en

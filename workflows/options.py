@@ -1,0 +1,28 @@
+"""Named time-outs and retry policies: one per kind of call, each with its reason."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+# A row lock or a failing-over database is back within seconds; after that the step is repeated as an ordinary
+# activity, where operators see it with its failure.
+LOCAL_STEP_WITHIN = timedelta(seconds=8)
+LOCAL_STEP_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2))
+
+# Our own database is expected back, however long it takes; giving up would only move the wait elsewhere.
+DATABASE_STEP = timedelta(seconds=30)
+DATABASE_STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+
+# One call of an outside party: it answers within a minute or the attempt counts as lost and is looked up again.
+PARTY_CALL = timedelta(seconds=60)
+# Half an hour of trying bridges restarts and deployments on the other side; then a person has to know.
+PARTY_GIVES_UP = timedelta(minutes=30)
+PARTY_CALL_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=2)
+)
+
+# Undoing never ends by giving up: it is repeated for as long as it takes, visible in the exception lane meanwhile.
+UNDO_PAUSE = timedelta(minutes=30)
+
+# A lane that cannot even be entered (its database step said a final no) is tried again, not in a tight loop.
+LANE_PAUSE = timedelta(minutes=5)

@@ -1,0 +1,98 @@
+"""What callers and histories may rely on: ids, queues, and the payloads of the order workflow.
+
+Histories keep these shapes for their whole retention: fields are only ever added, with a default.
+"""
+
+from dataclasses import dataclass, field
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from domain.flow.definition import FlowSnapshot
+
+ORDERS_QUEUE = "orders"
+CARRIER_QUEUE = "carrier"
+EINVOICE_QUEUE = "einvoice"
+PAYMENTS_QUEUE = "payments"
+
+FactText = bool | int | str | list[str]
+
+
+def order_workflow_id(order_no: str) -> str:
+    """The id under which the order's workflow runs; one per order, for ever."""
+    return f"order/{order_no}"
+
+
+def follow_up_workflow_id(order_no: str) -> str:
+    """The id of the workflow that takes what still comes in for an order that has ended."""
+    return f"followup/{order_no}"
+
+
+@dataclass(frozen=True)
+class OrderInput:
+    """What an order's workflow needs to begin: no personal data, only facts that decisions are made on."""
+
+    order_no: str
+    flow: FlowSnapshot
+    facts: dict[str, FactText] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OrderResult:
+    """How the order ended: completed, cancelled, rejected or expired."""
+
+    order_no: str
+    result: str
+
+
+@dataclass(frozen=True)
+class FactSignal:
+    """Names the inbox row that holds the fact. Whoever has no row to name is not heard."""
+
+    inbox_id: int
+    message_id: str = ""
+
+
+@dataclass(frozen=True)
+class CancelRequest:
+    """Somebody wants the order undone."""
+
+    request_id: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CancelResult:
+    """The order is undone: stock released, money on its way back, books at zero."""
+
+    order_no: str
+    lifecycle: str
+
+
+@dataclass(frozen=True)
+class ResolveRequest:
+    """A person's choice in the exception lane: retry, skip or cancel."""
+
+    request_id: str
+    actor: str
+    choice: str
+    reason_code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ResolveResult:
+    """What was chosen, and the node the order went on from."""
+
+    order_no: str
+    choice: str
+    node: str
+
+
+# How a fact of each inbox kind reaches the workflow.
+SIGNALS = {
+    "payment.settled": "payment_settled",
+    "parcel.scanned": "parcel_scanned",
+    "stock.replenished": "stock_replenished",
+}

@@ -1,0 +1,202 @@
+"""The course of one order: where it is, what it knows, and the verbs by which nodes act."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import HoldInput, OrderActivities, WaitInput
+    from activities.step import Step, StepResult
+    from domain.flow.definition import FlowDefinition
+    from domain.flow.nodes import ActionNode, WaitNode
+    from domain.flow.vocabulary import HOLD_REASONS
+    from domain.order import Standing
+
+from workflows import options, search_attributes
+from workflows.order.contract import CancelRequest, OrderInput, ResolveRequest
+from workflows.order.steps import STEPS, Party
+
+Payload = TypeVar("Payload")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the order cannot proceed at a node. `opened`: the step itself has put the hold on record."""
+
+    node: str
+    reason: str
+    opened: bool = False
+
+
+class StepFailed(Exception):
+    """A step has said a final no, or an outside party stayed away for too long; `reason` names the hold."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Course:
+    """State of a running order. Nodes read it and act through it; the workflow's handlers write into it."""
+
+    def __init__(self, order: OrderInput) -> None:
+        self.order = order
+        self.flow: FlowDefinition = order.flow.flow
+        self.at: str = self.flow.start
+        self.visits: dict[str, int] = {}
+        self.undo: list[str] = []
+        self.standing = Standing(payment_terms=str(order.facts.get("payment.terms", "prepaid")))
+        self.trouble: Trouble | None = None
+        self.resolution: ResolveRequest | None = None
+        self.cancel: CancelRequest | None = None
+        # Set while the order is being undone: from then on nobody may cancel or resolve anything.
+        self.unwinding = False
+        self.woken = False
+        # Set while a person may settle a hold, and while facts wait that could not be booked.
+        self.held = False
+        self.unbooked = False
+        self._story: list[str] = []
+
+    @property
+    def order_no(self) -> str:
+        return self.order.order_no
+
+    @property
+    def visit(self) -> int:
+        return self.visits[self.at]
+
+    def enter(self) -> None:
+        """Afterwards this visit of the node is counted and told in the Web UI."""
+        self.visits[self.at] = self.visits.get(self.at, 0) + 1
+        self.tell(self.at)
+
+    def tell(self, what: str) -> None:
+        """Afterwards the order's page in the Web UI says so; costs no event."""
+        self._story.append(f"- {workflow.now():%m-%d %H:%M:%S} {what}")
+        workflow.set_current_details(f"**{self.order_no}** at `{self.at}`\n\n" + "\n".join(self._story[-40:]))
+
+    def register_undo(self, compensation: str | None) -> None:
+        """Afterwards undoing the order includes this; called before the step that it undoes."""
+        if compensation is not None and compensation not in self.undo:
+            self.undo.append(compensation)
+
+    def saw(self, result: StepResult) -> StepResult:
+        """Takes over how the order stands, unless something later is known already."""
+        if result.standing.version >= self.standing.version:
+            self.standing = result.standing
+        return result
+
+    async def perform(self, name: str) -> StepResult:
+        """Runs the step that the vocabulary calls `name` for this visit. Raises StepFailed."""
+        step = Step(self.order_no, self.at, self.visits.get(self.at, 1))
+        call = STEPS[name]
+        if call.party is None:
+            return self.saw(await self.local(call.method, step, name))
+        return self.saw(await self.external(call.method, step, call.party, name))
+
+    async def local(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str = "") -> Any:
+        """A database step: within the workflow task, and as an ordinary, visible activity when that takes too long."""
+        try:
+            return await workflow.execute_local_activity_method(
+                method,
+                payload,
+                schedule_to_close_timeout=options.LOCAL_STEP_WITHIN,
+                retry_policy=options.LOCAL_STEP_RETRY,
+            )
+        except ActivityError as failed:
+            _raise_final(failed)
+        return await self._visible(method, payload, summary)
+
+    async def _visible(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> Any:
+        self.tell(f"{summary}: the database is slow or away, still trying")
+        try:
+            return await workflow.execute_activity_method(
+                method,
+                payload,
+                start_to_close_timeout=options.DATABASE_STEP,
+                retry_policy=options.DATABASE_STEP_RETRY,
+                summary=f"{summary} (database step repeated)",
+            )
+        except ActivityError as failed:
+            _raise_final(failed)
+            raise StepFailed("step_failed") from None
+
+    async def external(
+        self, method: Callable[[Any, Payload], Any], payload: Payload, party: Party, summary: str
+    ) -> Any:
+        """A step that calls an outside party, on that party's own queue. Raises StepFailed when it stays away."""
+        try:
+            return await workflow.execute_activity_method(
+                method,
+                payload,
+                task_queue=party.task_queue,
+                start_to_close_timeout=options.PARTY_CALL,
+                schedule_to_close_timeout=options.PARTY_GIVES_UP,
+                retry_policy=options.PARTY_CALL_RETRY,
+                summary=summary,
+            )
+        except ActivityError as failed:
+            _raise_final(failed)
+            raise StepFailed(party.away) from None
+
+    async def open_wait(self, node: WaitNode) -> datetime:
+        """Afterwards the order says what it waits for; returns the deadline."""
+        keep = node.timeout if node.timeout is not None else self._moment(node.timeout_at or "") - workflow.now()
+        wait = WaitInput(self.order_no, self.at, self.visit, node.event, max(keep, timedelta(0)))
+        opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
+        self.saw(opened.result)
+        self.show(
+            search_attributes.WAITING_FOR.value_set(node.event), search_attributes.DEADLINE.value_set(opened.deadline)
+        )
+        deadline: datetime = opened.deadline
+        return deadline
+
+    def _moment(self, fact: str) -> datetime:
+        return datetime.fromisoformat(str(self.order.facts[fact]))
+
+    def until(self, fact: str) -> timedelta:
+        """How long it is until the moment that a fact names; never negative."""
+        return max(self._moment(fact) - workflow.now(), timedelta(0))
+
+    def show(self, *updates: Any) -> None:
+        """Afterwards operators find the order by its status and by these attributes; costs one event."""
+        status = search_attributes.ORDER_STATUS.value_set(self.standing.lifecycle)
+        workflow.upsert_search_attributes([status, *updates])
+
+    def to_lane(self, on_error: str | None, trouble: Trouble) -> str:
+        """Remembers what is wrong; returns the node that deals with it: the one given, or the lane that all nodes share."""
+        self.trouble = trouble
+        return on_error or LANE
+
+    async def open_hold(self, trouble: Trouble) -> None:
+        """Afterwards the order is held for this reason."""
+        known = HOLD_REASONS[trouble.reason]
+        hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en)
+        self.saw(await self.local(OrderActivities.open_hold, hold, f"hold: {trouble.reason}"))
+
+    def next_after(self, node_id: str) -> str:
+        """Where the flow goes on when this node is skipped."""
+        node = self.flow.nodes[node_id]
+        if not isinstance(node, ActionNode) or not node.skippable:
+            raise ApplicationError("not_skippable", type="choice_not_offered", non_retryable=True)
+        return node.next
+
+
+# The lane of nodes that name none of their own: retry or cancel, always.
+LANE = "exception_lane"
+
+
+def _raise_final(failed: ActivityError) -> None:
+    """Cancellation stays cancellation, a final no becomes StepFailed; anything else returns to the caller."""
+    if is_cancelled_exception(failed):
+        raise asyncio.CancelledError from failed
+    cause = failed.cause
+    if isinstance(cause, ApplicationError) and cause.non_retryable:
+        known = cause.type if cause.type in HOLD_REASONS else "step_failed"
+        raise StepFailed(known or "step_failed") from None

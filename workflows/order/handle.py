@@ -1,0 +1,133 @@
+"""Everything a caller may do to an order: start it, tell it facts, cancel it, settle its holds."""
+
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateStage
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows import search_attributes
+from workflows.follow_up import FollowUpWorkflow
+from workflows.order.contract import (
+    ORDERS_QUEUE,
+    SIGNALS,
+    CancelRequest,
+    CancelResult,
+    FactSignal,
+    OrderInput,
+    OrderResult,
+    ResolveRequest,
+    ResolveResult,
+    follow_up_workflow_id,
+    order_workflow_id,
+)
+from workflows.order.workflow import OrderWorkflow
+
+RPC_TIMEOUT = timedelta(seconds=5)
+
+
+class OrderHandle:
+    """One order's workflow, as seen from outside. Errors of Temporal itself leave as RPCError."""
+
+    def __init__(self, client: Client, order_no: str) -> None:
+        self._client = client
+        self.order_no = order_no
+
+    async def start(self, order: OrderInput) -> None:
+        """Afterwards the order's workflow runs, or has ended in some way but failure. Twice is once."""
+        try:
+            await self._client.start_workflow(
+                OrderWorkflow.run,
+                order,
+                id=order_workflow_id(self.order_no),
+                task_queue=ORDERS_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                search_attributes=attributes_of(order),
+                static_summary=summary_of(order),
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
+    async def tell(self, kind: str, signal: FactSignal) -> bool:
+        """Afterwards the running workflow has the fact; False when none is running."""
+        try:
+            await self._workflow().signal(SIGNALS[kind], signal, rpc_timeout=RPC_TIMEOUT)
+        except RPCError as refused:
+            if refused.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def follow_up(self, order: OrderInput, kind: str, signal: FactSignal) -> None:
+        """Afterwards a follow-up of the ended order has the fact."""
+        await self._client.start_workflow(
+            FollowUpWorkflow.run,
+            order,
+            id=follow_up_workflow_id(self.order_no),
+            task_queue=ORDERS_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            start_signal=SIGNALS[kind],
+            start_signal_args=[signal],
+            search_attributes=attributes_of(order),
+            static_summary=f"After the end of {summary_of(order)}",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+    async def cancel(self, request: CancelRequest, wait: timedelta) -> CancelResult:
+        """The order is undone. Raises WorkflowUpdateFailedError when it may not be, TimeoutError when it takes longer."""
+        update = await self._workflow().start_update(
+            OrderWorkflow.cancel,
+            request,
+            id=request.request_id,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        return await update.result(rpc_timeout=wait)
+
+    async def resolve(self, request: ResolveRequest, wait: timedelta) -> ResolveResult:
+        """The hold is settled as chosen. Raises WorkflowUpdateFailedError when the lane does not offer the choice."""
+        update = await self._workflow().start_update(
+            OrderWorkflow.resolve_exception,
+            request,
+            id=request.request_id,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        return await update.result(rpc_timeout=wait)
+
+    def _workflow(self) -> WorkflowHandle[OrderWorkflow, OrderResult]:
+        return self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(self.order_no))
+
+
+def summary_of(order: OrderInput) -> str:
+    """One line by which operators know the order in the Web UI: ids and amounts only."""
+    facts = order.facts
+    return (
+        f"{order.order_no} {facts['order.type']} {facts['order.total_minor']} {facts['order.currency']} (minor units)"
+        f" from {facts['order.channel']}, customer {facts['customer.id'] or '-'}"
+    )
+
+
+def attributes_of(order: OrderInput) -> TypedSearchAttributes:
+    """What the order is found by in Temporal from its first moment on."""
+    facts, flow = order.facts, order.flow.flow
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(search_attributes.ORDER_NO, order.order_no),
+            SearchAttributePair(search_attributes.ORDER_STATUS, "received"),
+            SearchAttributePair(search_attributes.ORDER_TYPE, str(facts["order.type"])),
+            SearchAttributePair(search_attributes.CHANNEL, str(facts["order.channel"])),
+            SearchAttributePair(search_attributes.CUSTOMER_ID, str(facts["customer.id"])),
+            SearchAttributePair(search_attributes.AMOUNT_MINOR, int(str(facts["order.total_minor"]))),
+            SearchAttributePair(search_attributes.FLOW_KEY, flow.key),
+            SearchAttributePair(search_attributes.FLOW_VERSION, flow.version),
+        ]
+    )

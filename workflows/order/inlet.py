@@ -1,0 +1,80 @@
+"""Facts that reach a running order: kept in the order they came, applied one by one, each once."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.step import Fact, StepResult
+
+from workflows.order.contract import FactSignal
+from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.steps import FACTS
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A fact that was signalled and waits for its turn."""
+
+    kind: str
+    inbox_id: int
+
+
+class Inlet:
+    """What was signalled and is not applied yet. A repeated signal is dropped here, a repeated fact in the database."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._waiting: deque[Arrival] = deque()
+        self._heard: set[int] = set()
+        # Facts that could not be booked; they are tried again when somebody has settled the hold.
+        self._put_back: list[Arrival] = []
+        self._busy = False
+
+    def hear(self, kind: str, signal: FactSignal) -> None:
+        """Afterwards the fact will be applied, early or late, unless it was heard before."""
+        if signal.inbox_id not in self._heard:
+            self._heard.add(signal.inbox_id)
+            self._waiting.append(Arrival(kind, signal.inbox_id))
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything heard has been applied, or waits for a person."""
+        return not self._waiting and not self._busy
+
+    def try_again(self) -> None:
+        """Afterwards facts that could not be booked are in line again."""
+        self._waiting.extend(self._put_back)
+        self._put_back.clear()
+        self._course.unbooked = False
+
+    async def run(self) -> None:
+        """Applies facts as they come; never returns."""
+        while True:
+            await workflow.wait_condition(lambda: bool(self._waiting))
+            self._busy = True
+            arrival = self._waiting.popleft()
+            try:
+                await self._apply(arrival)
+            finally:
+                self._busy = False
+
+    async def _apply(self, arrival: Arrival) -> None:
+        course = self._course
+        fact = Fact(course.order_no, arrival.inbox_id)
+        try:
+            result: StepResult = course.saw(await course.local(FACTS[arrival.kind], fact, arrival.kind))
+            if result.standing.revenue_due and result.standing.fulfilment != "delivered":
+                # A part of the goods has changed hands: its revenue does not wait for the rest.
+                await course.perform("revenue.recognise")
+        except StepFailed as failed:
+            self._put_back.append(arrival)
+            course.unbooked = True
+            await course.open_hold(Trouble(course.at, failed.reason))
+            return
+        course.tell(f"{arrival.kind}: {result.outcome}")
+        if arrival.kind == "payment.settled" and result.standing.money_in:
+            course.register_undo("payment.refund")
+        if arrival.kind == "stock.replenished" and result.outcome != "ignored":
+            course.woken = True

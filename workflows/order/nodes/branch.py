@@ -1,0 +1,24 @@
+"""Take the first case whose condition holds; what was decided, and on which facts, is on record."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import BranchInput, OrderActivities
+    from domain.flow.nodes import BranchNode
+
+from workflows.order.course import Course, StepFailed, Trouble
+
+
+async def run(course: Course, node: BranchNode) -> str:
+    """The node that the decision leads to, or the exception lane when a condition cannot be decided."""
+    flow = course.flow
+    asked = BranchInput(
+        course.order_no, course.at, course.visit, flow.key, flow.version, node, dict(course.order.facts)
+    )
+    try:
+        decided = await course.local(OrderActivities.decide_branch, asked, f"branch {course.at}")
+    except StepFailed as failed:
+        return course.to_lane(None, Trouble(course.at, failed.reason))
+    course.tell(f"decided: {decided.label}")
+    leads_to: str = decided.next
+    return leads_to

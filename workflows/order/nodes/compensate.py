@@ -1,0 +1,59 @@
+"""Undo everything that was registered, last first."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import OrderActivities, ResolveInput
+    from domain.flow.nodes import CompensateNode
+
+from workflows import options, search_attributes
+from workflows.order.course import Course, StepFailed, Trouble
+
+
+async def run(course: Course, node: CompensateNode) -> str:
+    """The next node; nothing is registered any more."""
+    await undo_all(course)
+    return node.next
+
+
+async def undo_all(course: Course) -> None:
+    """Afterwards every registered compensation has succeeded. One that fails is repeated until it does, as a hold."""
+    course.unwinding = True
+    while course.undo:
+        compensation = course.undo[-1]
+        await _undo(course, compensation)
+        course.undo.remove(compensation)
+
+
+async def _undo(course: Course, compensation: str) -> None:
+    while True:
+        try:
+            result = await course.perform(compensation)
+        except StepFailed as failed:
+            trouble = Trouble(course.at, failed.reason)
+            await course.open_hold(trouble)
+        else:
+            if result.held is None:
+                return
+            trouble = Trouble(course.at, result.held, opened=True)
+        await _pause(course, trouble)
+
+
+async def _pause(course: Course, trouble: Trouble) -> None:
+    """Until somebody chooses `retry`, or for half an hour: money that is owed is owed without a click, too."""
+    course.trouble, course.held = trouble, True
+    course.show(search_attributes.HOLD.value_set([trouble.reason]))
+    try:
+        await workflow.wait_condition(
+            lambda: course.resolution is not None,
+            timeout=options.UNDO_PAUSE,
+            timeout_summary=f"{trouble.reason}: next try",
+        )
+    except TimeoutError:
+        by, reason = "orderflow", "tried again"
+    else:
+        chosen = course.resolution
+        by, reason = (chosen.actor, chosen.reason) if chosen else ("orderflow", "tried again")
+    course.resolution, course.trouble, course.held = None, None, False
+    settled = ResolveInput(course.order_no, "retried", by, reason)
+    course.saw(await course.local(OrderActivities.resolve_holds, settled, "resolve hold"))

@@ -1,0 +1,42 @@
+"""The order has come to its end."""
+
+from dataclasses import dataclass
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import CloseInput, OrderActivities
+    from domain.flow.nodes import EndNode
+
+from workflows import search_attributes
+from workflows.order.course import Course, StepFailed, Trouble
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The story is over, with this result."""
+
+    result: str
+
+
+async def run(course: Course, node: EndNode) -> Ended | str:
+    """The end; or the lane, when the order may not end this way yet."""
+    if course.unbooked:
+        return course.to_lane(None, Trouble(course.at, "posting_failed", opened=True))
+    try:
+        await close(course, node.result.value)
+    except StepFailed as failed:
+        return course.to_lane(None, Trouble(course.at, failed.reason))
+    return Ended(node.result.value)
+
+
+async def close(course: Course, result: str) -> None:
+    """Afterwards the order's row is closed and operators see how it ended. Raises StepFailed."""
+    closed = CloseInput(course.order_no, result)
+    course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
+    course.tell(result)
+    course.show(
+        search_attributes.WAITING_FOR.value_unset(),
+        search_attributes.DEADLINE.value_unset(),
+        search_attributes.HOLD.value_set([]),
+    )

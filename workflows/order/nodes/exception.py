@@ -1,0 +1,56 @@
+"""Hold the order until a person chooses, or until what was missing has come."""
+
+import asyncio
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import OrderActivities, ResolveInput
+    from domain.flow.nodes import Choice, ExceptionNode
+
+from workflows import search_attributes
+from workflows.order.contract import CancelRequest, ResolveRequest
+from workflows.order.course import Course, Trouble
+
+# Goods that come in are an answer by themselves: the order tries again without anybody's click.
+_ANSWERED_BY_GOODS = frozenset({"out_of_stock", "unknown_sku"})
+
+
+async def run(course: Course) -> str:
+    """The node that the choice leads to. The choice `cancel` never returns: the order is taken down instead."""
+    trouble = course.trouble or Trouble(course.at, "step_failed")
+    course.trouble = trouble
+    if not trouble.opened:
+        await course.open_hold(trouble)
+    course.tell(f"held: {trouble.reason}")
+    course.show(search_attributes.HOLD.value_set([trouble.reason]), search_attributes.WAITING_FOR.value_set("a person"))
+    course.held = True
+    await workflow.wait_condition(lambda: course.resolution is not None or _is_answered(course, trouble))
+    chosen, course.resolution, course.woken = course.resolution, None, False
+    course.held, course.trouble = False, None
+    if chosen is None:
+        course.show(search_attributes.HOLD.value_set([]))
+        return trouble.node
+    return await _go_on(course, trouble, chosen)
+
+
+def offers(node: ExceptionNode, choice: str) -> bool:
+    """Whether the lane lets people choose this."""
+    return choice in {offered.value for offered in node.choices} - {Choice.JUMP.value}
+
+
+def _is_answered(course: Course, trouble: Trouble) -> bool:
+    return course.woken and trouble.reason in _ANSWERED_BY_GOODS
+
+
+async def _go_on(course: Course, trouble: Trouble, chosen: ResolveRequest) -> str:
+    leads_to = course.next_after(trouble.node) if chosen.choice == Choice.SKIP else trouble.node
+    settled = ResolveInput(course.order_no, chosen.choice, chosen.actor, f"{chosen.reason_code}: {chosen.reason}")
+    if chosen.choice == Choice.CANCEL:
+        course.cancel = CancelRequest(chosen.request_id, chosen.actor, chosen.reason)
+        # The frame takes the story down; until it does there is nothing left to do here.
+        await asyncio.Event().wait()
+    course.saw(await course.local(OrderActivities.resolve_holds, settled, f"resolve: {chosen.choice}"))
+    course.show(search_attributes.HOLD.value_set([]))
+    course.tell(f"{chosen.choice} by {chosen.actor}")
+    return leads_to

@@ -1,0 +1,57 @@
+"""Wait for a fact from outside, until the deadline."""
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import NotifyInput, OrderActivities
+    from domain.flow.nodes import WaitNode
+    from domain.flow.vocabulary import compensation_of
+    from domain.order import has_happened
+
+from workflows.order.course import Course, Trouble
+
+_OVERDUE = {"shipment.delivered": "delivery_overdue", "shipment.handed_over": "delivery_overdue"}
+
+
+async def run(course: Course, node: WaitNode) -> str:
+    """The next node once it has happened; `on_timeout` after the deadline; the lane when a fact holds the order."""
+    course.register_undo(compensation_of(node.event))
+    if not _moves_on(course, node):
+        deadline = await course.open_wait(node)
+        if not await _in_time(course, node, deadline):
+            course.trouble = Trouble(course.at, _OVERDUE.get(node.event, "wait_overdue"))
+            return node.on_timeout
+    if course.standing.blocking_holds:
+        return course.to_lane(node.on_error, Trouble(course.at, course.standing.blocking_holds[0], opened=True))
+    return node.next
+
+
+def _moves_on(course: Course, node: WaitNode) -> bool:
+    return has_happened(node.event, course.standing) or bool(course.standing.blocking_holds)
+
+
+async def _in_time(course: Course, node: WaitNode, deadline: datetime) -> bool:
+    """Whether it happened before the deadline; reminders go out on the way."""
+    for moment in [*_reminders(node, deadline), deadline]:
+        pause = max(moment - workflow.now(), timedelta(0))
+        try:
+            await workflow.wait_condition(
+                lambda: _moves_on(course, node),
+                timeout=pause,
+                timeout_summary=f"{node.event} until {moment:%m-%d %H:%M}",
+            )
+        except TimeoutError:
+            if moment != deadline:
+                note = NotifyInput(course.order_no, course.at, course.visit, f"reminder.{node.event}")
+                course.saw(await course.local(OrderActivities.notify, note, f"remind of {node.event}"))
+        else:
+            return True
+    return _moves_on(course, node)
+
+
+def _reminders(node: WaitNode, deadline: datetime) -> list[datetime]:
+    entered = workflow.now()
+    moments = (entered + pause if pause > timedelta(0) else deadline + pause for pause in node.remind)
+    return sorted(moment for moment in moments if entered < moment < deadline)

@@ -1,0 +1,208 @@
+"""One order, from acceptance to its end."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import CancelInput, OrderActivities
+    from domain.flow.nodes import Choice, ExceptionNode
+    from domain.order import Standing, has_ended
+
+from workflows import options
+from workflows.order.contract import (
+    CancelRequest,
+    CancelResult,
+    FactSignal,
+    OrderInput,
+    OrderResult,
+    ResolveRequest,
+    ResolveResult,
+)
+from workflows.order.course import LANE, Course, StepFailed, Trouble
+from workflows.order.inlet import Inlet
+from workflows.order.nodes import end, node_at, run_node
+from workflows.order.nodes.compensate import undo_all
+from workflows.order.nodes.end import Ended
+from workflows.order.nodes.exception import offers
+
+
+@workflow.defn
+class OrderWorkflow:
+    """Takes an order through its flow and ends when the order has ended, its facts applied and its money settled.
+
+    Signals bring facts (`payment_settled`, `parcel_scanned`, `stock_replenished`); updates ask for something (`cancel`
+    before goods have left, `resolve_exception` while the order is held); `state` tells how it stands. An order that is
+    broken off is undone in reverse: parcels voided, invoices credited, money refunded, stock released.
+    """
+
+    @workflow.init
+    def __init__(self, order: OrderInput) -> None:
+        self._course = Course(order)
+        self._inlet = Inlet(self._course)
+        self._refusal: str | None = None
+        self._result: str | None = None
+
+    @workflow.run
+    async def run(self, order: OrderInput) -> OrderResult:
+        facts = asyncio.create_task(self._inlet.run())
+        result = await self._live()
+        await self._settle_late_facts(result)
+        self._result = result
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        facts.cancel()
+        return OrderResult(order.order_no, result)
+
+    async def _live(self) -> str:
+        """Follows the story until it ends or is called off; a refused cancellation resumes it where it was."""
+        course = self._course
+        while True:
+            story = asyncio.create_task(self._fulfil())
+            try:
+                await self._ended_or_called_off(story)
+            except asyncio.CancelledError:
+                # Somebody pressed Cancel in Temporal: that means what it means at our door, never less.
+                course.cancel = CancelRequest("temporal", "temporal", "cancelled in Temporal")
+            if story.done():
+                return await story
+            await self._stop(story)
+            if await self._undone():
+                return "cancelled"
+
+    async def _ended_or_called_off(self, story: asyncio.Task[str]) -> None:
+        await workflow.wait_condition(lambda: story.done() or self._course.cancel is not None)
+
+    async def _fulfil(self) -> str:
+        """The story of any order: node after node of its flow, until one says that it has ended."""
+        course = self._course
+        while True:
+            course.enter()
+            try:
+                following = await run_node(course)
+            except StepFailed as failed:
+                following = await self._lane_after(failed)
+            if isinstance(following, Ended):
+                return following.result
+            course.at = following
+
+    async def _lane_after(self, failed: StepFailed) -> str:
+        """The lane, for what a node could not deal with itself; if the lane itself fails, not before a pause."""
+        if self._course.at == LANE:
+            await workflow.sleep(options.LANE_PAUSE, summary="the exception lane cannot be entered")
+            return LANE
+        return self._course.to_lane(None, Trouble(self._course.at, failed.reason))
+
+    async def _stop(self, story: asyncio.Task[str]) -> None:
+        story.cancel()
+        await workflow.wait([story])
+
+    async def _undone(self) -> bool:
+        """Undoes the order, shielded from further cancellation; False when the carrier has the goods already."""
+        undoing = asyncio.create_task(self._undo())
+        while not undoing.done():
+            try:
+                await workflow.wait_condition(undoing.done)
+            except asyncio.CancelledError:
+                continue
+        return await undoing
+
+    async def _undo(self) -> bool:
+        course, request = self._course, self._course.cancel
+        if request is None:
+            return False
+        asked = CancelInput(course.order_no, request.actor, request.reason)
+        try:
+            course.saw(await course.local(OrderActivities.begin_cancel, asked, "cancel"))
+            # First of all the parcels: if the carrier has one already, nothing else may be undone.
+            late = "shipping.cancel" in course.undo and await self._void_parcels()
+        except StepFailed as failed:
+            return await self._refuse_cancel(asked, failed.reason)
+        if late:
+            return await self._refuse_cancel(asked, "order_not_cancellable")
+        await undo_all(course)
+        await end.close(course, "cancelled")
+        return True
+
+    async def _void_parcels(self) -> bool:
+        """Whether the carrier has a parcel already; otherwise all are voided and need no further undoing."""
+        voided = await self._course.perform("shipping.cancel")
+        if voided.outcome == "too_late":
+            return True
+        self._course.undo.remove("shipping.cancel")
+        return False
+
+    async def _refuse_cancel(self, asked: CancelInput, reason: str) -> bool:
+        course = self._course
+        course.saw(await course.local(OrderActivities.withdraw_cancel, asked, "cancel refused"))
+        self._refusal, course.cancel = reason, None
+        return False
+
+    async def _settle_late_facts(self, result: str) -> None:
+        """Afterwards nothing that came in at the last moment is left: money of an order broken off goes back."""
+        course = self._course
+        while True:
+            await workflow.wait_condition(lambda: self._inlet.idle)
+            if result == "completed" or not course.standing.money_in:
+                return
+            course.register_undo("payment.refund")
+            await undo_all(course)
+            if course.standing.money_in:
+                await workflow.sleep(options.UNDO_PAUSE, summary="money is left that could not go back")
+
+    @workflow.signal(description="Money came in")
+    def payment_settled(self, signal: FactSignal) -> None:
+        self._inlet.hear("payment.settled", signal)
+
+    @workflow.signal(description="The carrier reports a parcel")
+    def parcel_scanned(self, signal: FactSignal) -> None:
+        self._inlet.hear("parcel.scanned", signal)
+
+    @workflow.signal(description="Goods that the order waits for have come in")
+    def stock_replenished(self, signal: FactSignal) -> None:
+        self._inlet.hear("stock.replenished", signal)
+
+    @workflow.update(description="Undo the order")
+    async def cancel(self, request: CancelRequest) -> CancelResult:
+        course = self._course
+        if course.cancel is None:
+            self._refusal, course.cancel = None, request
+        await workflow.wait_condition(lambda: self._refusal is not None or has_ended(course.standing.lifecycle))
+        if self._refusal is not None:
+            raise ApplicationError(self._refusal, type="order_not_cancellable", non_retryable=True)
+        return CancelResult(course.order_no, course.standing.lifecycle)
+
+    @cancel.validator
+    def _may_cancel(self, _request: CancelRequest) -> None:
+        if self._too_late_to_cancel():
+            raise ApplicationError("order_not_cancellable", type="order_not_cancellable", non_retryable=True)
+
+    @workflow.update(description="Settle a hold")
+    async def resolve_exception(self, request: ResolveRequest) -> ResolveResult:
+        course = self._course
+        node = course.trouble.node if course.trouble else course.at
+        course.resolution = request
+        self._inlet.try_again()
+        await workflow.wait_condition(lambda: course.resolution is None)
+        return ResolveResult(course.order_no, request.choice, node)
+
+    @resolve_exception.validator
+    def _may_resolve(self, request: ResolveRequest) -> None:
+        if not self._course.held or self._course.resolution is not None:
+            raise ApplicationError("no_open_hold", type="no_open_hold", non_retryable=True)
+        if not self._offers(request.choice):
+            raise ApplicationError("choice_not_offered", type="choice_not_offered", non_retryable=True)
+
+    @workflow.query(description="How the order stands")
+    def state(self) -> Standing:
+        return self._course.standing
+
+    def _too_late_to_cancel(self) -> bool:
+        course = self._course
+        return course.standing.handed_over or course.unwinding or has_ended(course.standing.lifecycle)
+
+    def _offers(self, choice: str) -> bool:
+        if self._course.unwinding:
+            return choice == Choice.RETRY
+        node = node_at(self._course)
+        return isinstance(node, ExceptionNode) and offers(node, choice)
