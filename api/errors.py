@@ -16,7 +16,7 @@ from starlette.responses import Response
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.problem import Answer, FieldProblem, Refused, problem_response
+from api.problem import Answer, FieldProblem, Refused, internal_error, pointer, problem_response, short
 from domain.errors import DomainError
 
 RETRY_AFTER: Final = {"Retry-After": "5"}
@@ -69,7 +69,6 @@ _QUOTING: Final = {
     "value_error": "The value is not acceptable",
     "assertion_error": "The value is not acceptable",
 }
-_LONGEST_NAME: Final = 60
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -106,11 +105,6 @@ def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
     return [_field_problem(error) for error in errors]
 
 
-def pointer(path: Sequence[str | int]) -> str:
-    """The JSON pointer (RFC 6901) of a path inside the body, as a URI fragment."""
-    return "#" + "".join("/" + _short(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
 def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
     where, *path = error["loc"] or ("body",)
     code = str(error["type"])
@@ -119,13 +113,8 @@ def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
         if code == "json_invalid":
             path, detail = [], "The body is not JSON"
         return FieldProblem(pointer=pointer(path), parameter=None, code=code, detail=detail)
-    name = ".".join(_short(step) for step in path)
+    name = ".".join(short(step) for step in path)
     return FieldProblem(pointer=None, parameter=name or str(where), code=code, detail=detail)
-
-
-def _short(step: str | int) -> str:
-    # A name nobody expected is the sender's: enough of it to be found, not enough to carry data.
-    return str(step)[:_LONGEST_NAME]
 
 
 async def _refused(request: Request, error: Refused) -> Response:
@@ -196,8 +185,3 @@ def temporal_away(request: Request) -> Response:
 def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("request failed", path=request.scope["path"], exc_info=error)
     return problem_response(request_id_of(request), internal_error())
-
-
-def internal_error() -> Answer:
-    """What a caller learns of a fault of ours: the request id, under which the log has the rest."""
-    return Answer(500, "internal_error", "Something went wrong on our side; the request id leads us to it.")

@@ -1,22 +1,16 @@
-"""Around every request: its id, the security headers, the size and sanity of its body, and the last catch of errors."""
+"""Around every request: its id, the security headers, and the last catch of what nobody caught."""
 
-import contextlib
-import json
 import re
 import secrets
-import time
-from collections.abc import Mapping
-from typing import Any, Final, NoReturn
-from urllib.parse import unquote_to_bytes
+from typing import Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problem import Answer, FieldProblem, Refused, in_body, problem_response
+from api.problem import internal_error, problem_response
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_DEEPEST: Final = 32
 _SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -59,7 +53,7 @@ class RequestFrame:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
-            except Exception as error:  # noqa: BLE001 - the last catch: whatever it is, the caller gets a problem
+            except Exception as error:
                 _log.error("request failed", path=scope["path"], exc_info=error)
                 if started:
                     raise
@@ -74,6 +68,6 @@ class RequestFrame:
             headers["Content-Security-Policy"] = _DOCS_POLICY
 
 
-def internal_error() -> Answer:
-    """What a caller learns of a fault of ours: the request id, under which the log has the rest."""
-    return Answer(500, "internal_error", "Something went wrong on our side; the request id leads us to it.")
+def _id_of(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)

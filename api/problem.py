@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_BASE: Final = "/problems/"
+_LONGEST_NAME: Final = 60
 
 
 class FieldProblem(BaseModel):
@@ -66,6 +67,16 @@ def in_body(pointer: str, code: str, detail: str) -> FieldProblem:
     return FieldProblem(pointer=pointer, parameter=None, code=code, detail=detail)
 
 
+def pointer(path: Sequence[str | int]) -> str:
+    """The JSON pointer (RFC 6901) of a path inside the body, as a URI fragment."""
+    return "#" + "".join("/" + short(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def short(name: str | int) -> str:
+    """A name that the sender may have made up: enough of it to be found, not enough to carry data."""
+    return str(name)[:_LONGEST_NAME].encode("ascii", "backslashreplace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A problem before it is put on the wire."""
@@ -100,3 +111,8 @@ def problem_response(request_id: str, answer: Answer) -> JSONResponse:
         headers=dict(answer.headers or {}),
         media_type=MEDIA_TYPE,
     )
+
+
+def internal_error() -> Answer:
+    """What a caller learns of a fault of ours: the request id, under which the log has the rest."""
+    return Answer(500, "internal_error", "Something went wrong on our side; the request id leads us to it.")

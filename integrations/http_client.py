@@ -58,17 +58,14 @@ class Refusal(BaseModel):
     code: ReplyCode
 
 
-def build_client(
-    *, timeout_seconds: float = 10.0, keep_alive: bool = True, verify: ssl.SSLContext | bool = True
-) -> httpx.AsyncClient:
+def build_client(*, timeout_seconds: float = 10.0, verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
     """A client that follows no redirect, obeys no proxy from the environment and keeps no cookies."""
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=20 if keep_alive else 0)
     return httpx.AsyncClient(
         timeout=httpx.Timeout(timeout_seconds, connect=min(5.0, timeout_seconds)),
         follow_redirects=False,
         trust_env=False,
         verify=verify,
-        limits=limits,
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         # A compressed reply could grow without limit after its size was checked.
         headers={"user-agent": "orderflow", "accept-encoding": "identity"},

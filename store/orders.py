@@ -43,8 +43,9 @@ async def lines(session: AsyncSession, order_no: str) -> Sequence[OrderLine]:
 
 _FIGURES = text("""
 SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requested_at, o.total_minor,
-       o.paid_minor, o.refunded_minor, o.written_off_minor, l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced,
-       l.recognised, s.booked, s.failed,
+       o.paid_minor, o.refunded_minor, o.written_off_minor,
+       l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced, l.recognised,
+       s.booked, s.failed,
        ARRAY(SELECT reason_code FROM order_holds h
              WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds
 FROM orders o

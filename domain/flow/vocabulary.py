@@ -221,6 +221,9 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "carrier_unavailable": HoldReason(Role.OPERATIONS, _SOON, "承运商不可用", "Carrier cannot be reached"),
     "delivery_overdue": HoldReason(Role.SERVICE, _DAY, "签收超时", "Delivery is overdue"),
     "delivery_failed": HoldReason(Role.SERVICE, _DAY, "包裹丢失或退回", "Parcel lost or returned"),
+    "picked_up_after_cancel": HoldReason(
+        Role.WAREHOUSE, _SOON, "已取消的包裹被揽收", "Parcel collected although it was cancelled"
+    ),
     "wait_overdue": HoldReason(Role.OPERATIONS, _DAY, "等待超时", "What was awaited did not come"),
     "invoice_rejected": HoldReason(Role.FINANCE, _DAY, "开票被拒", "Invoice rejected"),
     "invoice_unavailable": HoldReason(Role.OPERATIONS, _SOON, "开票服务不可用", "Invoicing cannot be reached"),

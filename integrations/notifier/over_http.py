@@ -14,10 +14,7 @@ ATTEMPT_SECONDS = 15.0
 
 
 class HttpNotifier:
-    """Notifier over HTTP. The client must keep no connection open (`build_client(keep_alive=False)`).
-
-    A kept connection would outlive the check of its address, and endpoints that share an address would share it.
-    """
+    """Notifier over HTTP: one connection per attempt, to an address that was checked for this attempt."""
 
     def __init__(
         self,
@@ -54,7 +51,8 @@ class HttpNotifier:
             request = self._client.build_request(
                 "POST",
                 checked.pinned(address),
-                headers={**headers, "host": checked.host_header},
+                # A kept connection would outlive its check, and endpoints that share an address would share it.
+                headers={**headers, "host": checked.host_header, "connection": "close"},
                 content=body,
                 extensions={"sni_hostname": checked.host},
             )

@@ -1,6 +1,7 @@
 """What every notifier keeps to: the simulated one, and the HTTP one delivering to a real endpoint."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import ssl
@@ -46,7 +47,7 @@ async def party(request: pytest.FixtureRequest) -> AsyncIterator[Party]:
     if request.param == "simulated":
         yield made
     else:
-        async with serving(receiver_app(receiver)) as url, build_client(keep_alive=False) as client:
+        async with serving(receiver_app(receiver)) as url, build_client() as client:
             made.notifier = HttpNotifier(client, AddressGuard(allow_private=True), clock=lambda: made.now)
             made.message = message(f"{url}/hook?shop=1")
             yield made
@@ -128,7 +129,7 @@ async def test_what_cannot_be_sent_is_not_sent(
 
 
 async def deliver_to(url: str, guard: AddressGuard | None = None, seconds: float = 15.0) -> DeliveryResult:
-    async with build_client(keep_alive=False) as client:
+    async with build_client() as client:
         notifier = HttpNotifier(client, guard or AddressGuard(allow_private=True), attempt_seconds=seconds)
         return await notifier.deliver(message(url))
 
@@ -213,9 +214,10 @@ async def test_a_name_that_was_public_when_saved_is_checked_again_at_each_send()
 
 async def test_a_redirect_inside_is_not_followed() -> None:
     canary = RecordingReceiver()
-    async with serving(receiver_app(canary)) as inside:
-        async with misbehaving(replying(b"", "307 Temporary Redirect", f"location: {inside}/")) as url:
-            result = await deliver_to(url)
+    async with contextlib.AsyncExitStack() as servers:
+        inside = await servers.enter_async_context(serving(receiver_app(canary)))
+        redirecting = replying(b"", "307 Temporary Redirect", f"location: {inside}/")
+        result = await deliver_to(await servers.enter_async_context(misbehaving(redirecting)))
 
     assert (result.outcome, result.reason) == (DeliveryOutcome.RETRY, "endpoint_redirects")
     assert canary.received == []
@@ -240,7 +242,12 @@ async def test_the_certificate_must_be_for_the_name_and_the_name_is_told(tmp_pat
     async def resolve(host: str, port: int) -> Sequence[str]:
         return ("127.0.0.1",)
 
-    async with misbehaving(replying(b""), server_side) as url, build_client(verify=client_side) as client:
+    async def keep_open(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async with misbehaving(keep_open, server_side) as url, build_client(verify=client_side) as client:
         notifier = HttpNotifier(client, AddressGuard(allow_private=True, resolve=resolve))
         right = await notifier.deliver(message(url.replace("127.0.0.1", "hooks.test")))
         wrong = await notifier.deliver(message(url.replace("127.0.0.1", "other.test")))

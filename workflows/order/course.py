@@ -170,7 +170,7 @@ class Course:
         workflow.upsert_search_attributes([status, *updates])
 
     def to_lane(self, on_error: str | None, trouble: Trouble) -> str:
-        """Remembers what is wrong; returns the node that deals with it: the one given, or the lane that all nodes share."""
+        """Remembers what is wrong; returns the node that deals with it: the one given, or the lane shared by all."""
         self.trouble = trouble
         return on_error or LANE
 

@@ -1,6 +1,7 @@
 """Everything a caller may do to an order: start it, tell it facts, cancel it, settle its holds."""
 
 from datetime import timedelta
+from typing import cast
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateStage
 from temporalio.common import (
@@ -82,7 +83,7 @@ class OrderHandle:
         )
 
     async def cancel(self, request: CancelRequest, wait: timedelta) -> CancelResult:
-        """The order is undone. Raises WorkflowUpdateFailedError when it may not be, TimeoutError when it takes longer."""
+        """The order is undone. Raises WorkflowUpdateFailedError when it may not be, or an RPC time-out."""
         update = await self._workflow().start_update(
             OrderWorkflow.cancel,
             request,
@@ -90,7 +91,7 @@ class OrderHandle:
             wait_for_stage=WorkflowUpdateStage.ACCEPTED,
             rpc_timeout=RPC_TIMEOUT,
         )
-        return await update.result(rpc_timeout=wait)
+        return cast("CancelResult", await update.result(rpc_timeout=wait))
 
     async def resolve(self, request: ResolveRequest, wait: timedelta) -> ResolveResult:
         """The hold is settled as chosen. Raises WorkflowUpdateFailedError when the lane does not offer the choice."""
@@ -101,7 +102,7 @@ class OrderHandle:
             wait_for_stage=WorkflowUpdateStage.ACCEPTED,
             rpc_timeout=RPC_TIMEOUT,
         )
-        return await update.result(rpc_timeout=wait)
+        return cast("ResolveResult", await update.result(rpc_timeout=wait))
 
     def _workflow(self) -> WorkflowHandle[OrderWorkflow, OrderResult]:
         return self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(self.order_no))

@@ -173,7 +173,7 @@ class OrderWorkflow:
         return CancelResult(course.order_no, course.standing.lifecycle)
 
     @cancel.validator
-    def _may_cancel(self, _request: CancelRequest) -> None:
+    def _may_cancel(self, request: CancelRequest) -> None:  # noqa: ARG002 - a validator takes what its update takes
         if self._too_late_to_cancel():
             raise ApplicationError("order_not_cancellable", type="order_not_cancellable", non_retryable=True)
 

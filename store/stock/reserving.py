@@ -1,9 +1,4 @@
-"""Promising stock to orders, giving it back, and letting it leave.
-
-Every function here expects the order's row to be locked, and locks levels in the order of their primary key: so two
-orders that want the same goods wait for each other, but never in a circle. Rows of order lines that the session has
-loaded before are not refreshed.
-"""
+"""Promising stock to orders and taking promises back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +8,10 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.allocation import Allocation, Shortage, WantedLine, allocate
-from domain.costing import Holding
-from domain.errors import DomainError
 from models.columns import now
 
 # The first attempt reads without a lock, the second on levels it has locked: a third never comes.
 _ATTEMPTS = 2
-
-
-class StockNotReserved(DomainError):
-    """Units were to leave that are not promised to this order line in this warehouse."""
-
-    code = "stock_not_reserved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +26,6 @@ class UnknownSkus:
     """Nothing is promised: these SKUs are in no catalogue and never were in stock."""
 
     skus: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LeavingUnits:
-    """Units of an order line that leave a warehouse in a parcel."""
-
-    line_id: str
-    warehouse: str
-    quantity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +139,15 @@ async def _take(
     return None if rows[0].won else {(row.sku, row.warehouse): row.available for row in rows if row.sku is not None}
 
 
+def units_by_warehouse(allocations: Sequence[Allocation]) -> dict[str, dict[str, int]]:
+    """Units per warehouse and SKU, as events tell them."""
+    units: dict[str, dict[str, int]] = {}
+    for one in allocations:
+        at = units.setdefault(one.warehouse, {})
+        at[one.sku] = at.get(one.sku, 0) + one.quantity
+    return units
+
+
 _RELEASE = text("""
 WITH freed AS (
     UPDATE reservations SET state = 'released', updated_at = :at
@@ -198,102 +185,3 @@ async def reservations(session: AsyncSession, order_no: str) -> list[Allocation]
         {"order_no": order_no},
     )
     return [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in found]
-
-
-_LEAVING = text("""
-SELECT w.line_id, w.warehouse, w.quantity, r.sku, r.quantity AS promised, -m.value_minor AS cost_minor
-FROM unnest(CAST(:line_ids AS text[]), CAST(:warehouses AS text[]), CAST(:quantities AS int[]))
-     AS w (line_id, warehouse, quantity)
-LEFT JOIN reservations r
-       ON r.order_no = :order_no AND r.line_id = w.line_id AND r.warehouse = w.warehouse AND r.state = 'active'
-LEFT JOIN stock_movements m ON m.movement_key = 'shipment/' || :shipment_no || '/' || w.line_id
-""")
-
-_LOCK_LEVELS = text("""
-SELECT sku, warehouse, on_hand, value_minor FROM stock_levels
-WHERE (sku, warehouse) IN (SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))
-ORDER BY sku, warehouse FOR UPDATE
-""")
-
-_LEAVE = text("""
-WITH leaving AS (
-    SELECT * FROM unnest(CAST(:line_ids AS text[]), CAST(:skus AS text[]), CAST(:warehouses AS text[]),
-                         CAST(:quantities AS int[]), CAST(:costs AS bigint[]))
-           AS w (line_id, sku, warehouse, quantity, cost_minor)
-), left_stock AS (
-    UPDATE stock_levels s
-    SET on_hand = s.on_hand - w.quantity, reserved = s.reserved - w.quantity, value_minor = s.value_minor - w.cost_minor
-    FROM (SELECT sku, warehouse, sum(quantity) AS quantity, sum(cost_minor) AS cost_minor FROM leaving
-          GROUP BY sku, warehouse) w
-    WHERE s.sku = w.sku AND s.warehouse = w.warehouse
-), kept AS (
-    UPDATE reservations r
-    SET state = CASE WHEN r.quantity > w.quantity THEN 'active' ELSE 'shipped' END,
-        quantity = CASE WHEN r.quantity > w.quantity THEN r.quantity - w.quantity ELSE r.quantity END, updated_at = :at
-    FROM leaving w WHERE r.order_no = :order_no AND r.line_id = w.line_id AND r.warehouse = w.warehouse
-), counted AS (
-    UPDATE order_lines l SET shipped = l.shipped + w.quantity
-    FROM (SELECT line_id, sum(quantity) AS quantity FROM leaving GROUP BY line_id) w
-    WHERE l.order_no = :order_no AND l.line_id = w.line_id
-)
-INSERT INTO stock_movements (movement_key, kind, sku, warehouse, quantity, value_minor, document_no, at)
-SELECT 'shipment/' || :shipment_no || '/' || line_id, 'shipment', sku, warehouse, -quantity, -cost_minor, :shipment_no,
-       :at
-FROM leaving
-""")
-
-
-async def ship(
-    session: AsyncSession, order_no: str, shipment_no: str, leaving: Sequence[LeavingUnits]
-) -> dict[str, int]:
-    """Afterwards the units have left stock with the shipment; returns their cost per line, functional minor units.
-
-    A shipment has each line once and leaves once: lines that left with it before keep the cost they left at. Raises
-    StockNotReserved, with nothing changed, where more is to leave than is promised.
-    """
-    await session.flush()
-    rows = (
-        await session.execute(
-            _LEAVING,
-            {
-                "order_no": order_no,
-                "shipment_no": shipment_no,
-                "line_ids": [one.line_id for one in leaving],
-                "warehouses": [one.warehouse for one in leaving],
-                "quantities": [one.quantity for one in leaving],
-            },
-        )
-    ).all()
-    costs: dict[str, int] = {row.line_id: row.cost_minor for row in rows if row.cost_minor is not None}
-    due = [row for row in rows if row.cost_minor is None]
-    short = [row.line_id for row in due if row.promised is None or row.promised < row.quantity]
-    if short:
-        raise StockNotReserved(order_no=order_no, shipment_no=shipment_no, line_ids=short)
-    if due:
-        units = [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in due]
-        costs |= await _leave(session, order_no, shipment_no, units)
-    return costs
-
-
-async def _leave(session: AsyncSession, order_no: str, shipment_no: str, units: Sequence[Allocation]) -> dict[str, int]:
-    where = {"skus": [one.sku for one in units], "warehouses": [one.warehouse for one in units]}
-    locked = (await session.execute(_LOCK_LEVELS, where)).all()
-    holdings = {(row.sku, row.warehouse): Holding(row.on_hand, row.value_minor) for row in locked}
-    costs: dict[str, int] = {}
-    for one in units:
-        holding = holdings[one.sku, one.warehouse]
-        costs[one.line_id] = holding.cost_of(one.quantity)
-        holdings[one.sku, one.warehouse] = holding.sent(one.quantity)
-    await session.execute(
-        _LEAVE,
-        where
-        | {
-            "order_no": order_no,
-            "shipment_no": shipment_no,
-            "line_ids": [one.line_id for one in units],
-            "quantities": [one.quantity for one in units],
-            "costs": [costs[one.line_id] for one in units],
-            "at": now(),
-        },
-    )
-    return costs

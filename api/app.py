@@ -1,0 +1,78 @@
+"""The HTTP application: its parts, in the order in which a request meets them."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.body import BodyGuard
+from api.dependencies import PrincipalCache, refuse_undeclared
+from api.errors import add_error_handlers
+from api.frame import RequestFrame
+from api.openapi import DescribedApp
+from api.system import routes as system
+from runtime.database import create_engine, create_sessions
+from runtime.settings import Settings, load_settings
+from runtime.temporal import connect
+
+ROUTERS: Final[Sequence[APIRouter]] = (system.router,)
+
+
+def create_app(
+    settings: Settings | None = None, *, engine: AsyncEngine | None = None, temporal: Client | None = None
+) -> FastAPI:
+    """The application; `engine` and `temporal` are used as they are and left open, otherwise it makes its own.
+
+    Raises RuntimeError for a route that does not say who may call it.
+    """
+    settings = settings or load_settings()
+    shown = settings.env == "dev"
+    app = DescribedApp(
+        title="Orderflow",
+        version="1",
+        summary="Order management in which every order is a durable Temporal workflow.",
+        docs_url="/docs" if shown else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if shown else None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        lifespan=_lifespan,
+    )
+    app.state.settings, app.state.principals, app.state.hand_over = settings, PrincipalCache(), None
+    app.state.given_engine, app.state.given_temporal = engine, temporal
+    add_error_handlers(app)
+    # The last one added is the first one met.
+    app.add_middleware(BodyGuard, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestFrame, strict_transport=settings.env == "prod")
+    for router in ROUTERS:
+        app.include_router(router)
+    refuse_undeclared(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as open_parts:
+        engine = app.state.given_engine
+        if engine is None:
+            engine = _own_engine(app.state.settings)
+            open_parts.push_async_callback(engine.dispose)
+        app.state.engine, app.state.sessions = engine, create_sessions(engine)
+        # Lazy: the API starts, takes orders in and answers reads while Temporal is away.
+        app.state.temporal = app.state.given_temporal or await connect(lazy=True, identity="orderflow-api")
+        yield
+
+
+def _own_engine(settings: Settings) -> AsyncEngine:
+    if settings.database_url is None:
+        raise RuntimeError("the API needs ORDERFLOW_DATABASE_URL")
+    url = settings.database_url.get_secret_value()
+    return create_engine(url, pool_size=settings.database_pool_size, application_name="orderflow-api")
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,88 @@
+"""The types that request fields share: what a text, a key, an amount, a rate or a moment may look like."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from domain.money import MAX_MINOR, is_currency
+
+MAX_QUANTITY: Final = 1_000_000
+_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Body(BaseModel):
+    """What a request may say: nothing but the named fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _currency(code: str) -> str:
+    if not is_currency(code):
+        raise PydanticCustomError("unknown_currency", "Not an ISO 4217 currency in use")
+    return code
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise PydanticCustomError("unknown_time_zone", "Not a time zone of the IANA database")
+    return name
+
+
+def _moment(at: datetime) -> datetime:
+    at = at.astimezone(UTC)
+    if not _EARLIEST <= at < _LATEST:
+        raise PydanticCustomError("moment_out_of_range", "The moment must lie between 1970 and 2200")
+    return at
+
+
+def rfc3339(at: datetime) -> str:
+    """The moment in UTC as RFC 3339 with `Z`."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+"""One line of text: no control characters, at least one character."""
+
+LongText = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+"""Text that may have several lines."""
+
+Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:@+~-]*$")]
+"""A business key that can stand in an address: SKU, customer id, warehouse code."""
+
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+"""A name in lower case for something that we configure: a destination, a payment method, a level."""
+
+Currency = Annotated[
+    str, Field(min_length=3, max_length=3, pattern="^[A-Z]{3}$", examples=["CNY"]), AfterValidator(_currency)
+]
+AmountMinor = Annotated[int, Field(strict=True, ge=0, le=MAX_MINOR)]
+PositiveMinor = Annotated[int, Field(strict=True, ge=1, le=MAX_MINOR)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
+TaxRate = Annotated[
+    Decimal,
+    Field(ge=0, lt=1, max_digits=7, decimal_places=6, examples=["0.13"]),
+    PlainSerializer(_plain, return_type=str, when_used="json"),
+]
+"""A share of the net amount, as text: `"0.13"`."""
+
+ExchangeRate = Annotated[
+    Decimal,
+    Field(gt=0, lt=100_000_000, max_digits=18, decimal_places=10, examples=["7.1034"]),
+    PlainSerializer(_plain, return_type=str, when_used="json"),
+]
+TimeZone = Annotated[str, Field(max_length=64, examples=["Asia/Shanghai"]), AfterValidator(_time_zone)]
+Moment = Annotated[AwareDatetime, AfterValidator(_moment), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+"""A point in time with its offset, kept in UTC."""
+
+JsonObject = dict[str, Any]

@@ -1,0 +1,135 @@
+"""From the inbox to Temporal: at once by the process that took the message, later by the sweeper if that failed."""
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.flow.definition import FlowSnapshot
+from runtime.database import Sessions
+from store import facts, flows, inbox, orders
+from store.inbox import Pending
+from workflows.order.contract import FactSignal, OrderInput
+from workflows.order.handle import OrderHandle
+
+ORDER_PLACED = "order.placed"
+_LANES = 16
+_LANE_CAPACITY = 500
+_AT_ONCE = 50
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """What an order's workflow begins with, and whether the order has ended."""
+
+    input: OrderInput
+    ended: bool
+
+
+async def load_input(session: AsyncSession, order_no: str) -> OpenOrder:
+    """The input of the order's workflow, the same whenever it is asked for. Raises OrderNotFound."""
+    order = await orders.get(session, order_no)
+    flow, fingerprint = await flows.get(session, order.flow_key, order.flow_version)
+    known = await facts.of_order(session, order)
+    snapshot = FlowSnapshot(flow=flow, fingerprint=fingerprint)
+    return OpenOrder(OrderInput(order_no, snapshot, known), order.closed_at is not None)
+
+
+class HandOver:
+    """Brings committed messages to Temporal, those of one order one after the other. Losing it loses nothing."""
+
+    def __init__(self, sessions: Sessions, client: Client) -> None:
+        self._sessions = sessions
+        self._client = client
+        self._lanes: list[asyncio.Queue[Pending]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Afterwards messages given to `soon` are on their way."""
+        self._lanes = [asyncio.Queue(_LANE_CAPACITY) for _ in range(_LANES)]
+        self._tasks = [asyncio.create_task(self._drive(lane)) for lane in self._lanes]
+
+    async def stop(self) -> None:
+        """Afterwards nothing is under way; what was still in line is left to the sweeper."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def soon(self, pending: Pending) -> None:
+        """Afterwards the message is in line; when the line is full the sweeper will find it."""
+        if self._lanes:
+            lane = self._lanes[zlib.crc32(pending.order_no.encode()) % len(self._lanes)]
+            with contextlib.suppress(asyncio.QueueFull):
+                lane.put_nowait(pending)
+
+    async def deliver_all(self, pending: Sequence[Pending]) -> int:
+        """Hands over these messages, order by order in their own order; returns how many Temporal took."""
+        by_order: dict[str, list[Pending]] = {}
+        for message in sorted(pending, key=lambda one: one.inbox_id):
+            by_order.setdefault(message.order_no, []).append(message)
+        gate = asyncio.Semaphore(_LANES)
+
+        async def one_order(messages: list[Pending]) -> int:
+            async with gate:
+                return await self._deliver_in_order(messages)
+
+        return sum(await asyncio.gather(*(one_order(messages) for messages in by_order.values())))
+
+    async def _drive(self, lane: asyncio.Queue[Pending]) -> None:
+        while True:
+            waiting = [await lane.get()]
+            while len(waiting) < _AT_ONCE and not lane.empty():
+                waiting.append(lane.get_nowait())
+            try:
+                await self._deliver_in_order(waiting)
+            except Exception as failed:  # noqa: BLE001 - a lane must go on; the sweeper brings what stayed behind
+                _log.warning("hand-over failed, left to the sweeper", error=type(failed).__name__)
+
+    async def _deliver_in_order(self, messages: Sequence[Pending]) -> int:
+        taken: list[int] = []
+        behind: set[str] = set()
+        for message in messages:
+            if message.order_no in behind:
+                continue
+            try:
+                await self._deliver(message)
+            except (RPCError, RuntimeError) as away:
+                behind.add(message.order_no)
+                _log.info("Temporal did not take a message", order_no=message.order_no, error=type(away).__name__)
+            else:
+                taken.append(message.inbox_id)
+        if taken:
+            async with self._sessions() as session, session.begin():
+                await inbox.mark_handed_over(session, taken)
+        return len(taken)
+
+    async def _deliver(self, message: Pending) -> None:
+        handle = OrderHandle(self._client, message.order_no)
+        if message.kind == ORDER_PLACED:
+            order = await self._input(message.order_no)
+            if not order.ended:
+                await handle.start(order.input)
+            return
+        signal = FactSignal(message.inbox_id, message.message_id)
+        if await handle.tell(message.kind, signal):
+            return
+        order = await self._input(message.order_no)
+        if not order.ended:
+            # Nothing runs although the order is open: Temporal lost it, or somebody terminated it.
+            await handle.start(order.input)
+            if await handle.tell(message.kind, signal):
+                return
+        await handle.follow_up(order.input, message.kind, signal)
+
+    async def _input(self, order_no: str) -> OpenOrder:
+        async with self._sessions() as session:
+            return await load_input(session, order_no)

@@ -1,0 +1,96 @@
+"""The facts that flows decide on, read from what is recorded; never personal data.
+
+What nothing records yet (overdue sums, risk) is left out: a condition that asks for it holds the order instead of
+deciding on a guess.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.pricing import OrderLineValue
+from models.order import Order, OrderLine
+from store import orders
+
+if TYPE_CHECKING:
+    from store.placing import OrderDraft
+
+FactText = bool | int | str | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCustomer:
+    """What our own master and books say of the buyer."""
+
+    level: str = "standard"
+    order_count: int = 0
+    blacklisted: bool = False
+
+
+def of_draft(draft: "OrderDraft", customer: KnownCustomer) -> dict[str, FactText]:
+    """The facts of an order that is about to be placed."""
+    return _facts(draft, draft.lines, customer) | {
+        "order.total_minor": draft.priced.total_minor,
+        "payment.paid_minor": 0,
+    }
+
+
+async def of_order(session: AsyncSession, order: Order) -> dict[str, FactText]:
+    """The facts of an order that is recorded, as its workflow begins with them."""
+    lines = await orders.lines(session, order.order_no)
+    return _facts(order, lines, await _known_customer(session, order)) | {
+        "order.total_minor": order.total_minor,
+        "payment.paid_minor": order.paid_minor,
+    }
+
+
+def _facts(
+    order: "Order | OrderDraft", lines: Sequence[OrderLine | OrderLineValue], customer: KnownCustomer
+) -> dict[str, FactText]:
+    return {
+        "order.type": order.type,
+        "order.channel": order.channel,
+        "order.source": order.source,
+        "order.currency": order.currency,
+        "order.item_count": sum(line.quantity for line in lines),
+        "order.categories": sorted({line.category for line in lines if line.category}),
+        "order.skus": sorted({line.sku for line in lines}),
+        "order.has_gift": any(line.gift_of for line in lines),
+        "order.country": str(order.ship_to.get("country", "")),
+        "order.placed_at": _moment(order.placed_at),
+        "order.salesperson": order.salesperson or "",
+        "order.store": order.store or "",
+        "customer.id": order.customer_id or "",
+        "customer.level": customer.level,
+        "customer.order_count": customer.order_count,
+        "customer.blacklisted": customer.blacklisted,
+        "payment.terms": order.payment_terms,
+        "payment.method": order.payment_method,
+        **_balance_window(order.balance_opens_at, order.balance_closes_at),
+    }
+
+
+async def _known_customer(session: AsyncSession, order: Order) -> KnownCustomer:
+    row = (
+        await session.execute(
+            text("""
+            SELECT (SELECT count(*) FROM orders WHERE customer_id = :customer_id AND received_at < :before) AS orders,
+                   (SELECT blacklisted FROM customers WHERE customer_id = :customer_id) AS blacklisted
+            """),
+            {"customer_id": order.customer_id, "before": order.received_at},
+        )
+    ).one()
+    return KnownCustomer(order.customer_level, row.orders, bool(row.blacklisted))
+
+
+def _balance_window(opens_at: datetime | None, closes_at: datetime | None) -> dict[str, FactText]:
+    window = {"order.balance_opens_at": opens_at, "order.balance_closes_at": closes_at}
+    return {name: _moment(moment) for name, moment in window.items() if moment is not None}
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

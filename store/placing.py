@@ -1,0 +1,202 @@
+"""Placing an order: inbox row, order, lines, price components and voucher number in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.errors import DomainError
+from domain.flow.decide import match_flow
+from domain.flow.definition import FlowDefinition
+from domain.order_number import order_number
+from domain.pricing import OrderLineValue, PricedLine, PricedOrder
+from models.columns import now
+from models.order import Order, OrderLine, OrderSource
+from store import events, facts, inbox, series
+from store.events import Event
+from store.inbox import Incoming
+
+DEFAULT_ENTITY = "main"
+
+
+class NoLegalEntity(DomainError):
+    """Nobody is there to sell: the masters lack the legal entity."""
+
+    code = "no_legal_entity"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDraft:
+    """An order as its channel sent it, validated and priced, not yet ours."""
+
+    channel: str
+    external_id: str
+    type: str
+    currency: str
+    lines: tuple[OrderLineValue, ...]
+    priced: PricedOrder
+    payment_method: str
+    payment_terms: str
+    placed_at: datetime
+    source: str
+    actor: str
+    priced_by_client: bool
+    customer_id: str | None = None
+    contact: dict[str, Any] = field(default_factory=dict)
+    ship_to: dict[str, Any] = field(default_factory=dict)
+    discounts: tuple[dict[str, Any], ...] = ()
+    salesperson: str | None = None
+    store: str | None = None
+    group_id: str | None = None
+    customs: dict[str, Any] | None = None
+    deposit_minor: int | None = None
+    balance_opens_at: datetime | None = None
+    balance_closes_at: datetime | None = None
+
+    @property
+    def order_no(self) -> str:
+        return order_number(self.channel, self.external_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The order's number and its inbox row; `repeated`: it had been placed before, with the same content."""
+
+    order_no: str
+    inbox_id: int
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What the masters say about the order that is being placed."""
+
+    functional_currency: str
+    time_zone: str
+    rate: Decimal | None
+    customer: facts.KnownCustomer
+
+
+async def place(session: AsyncSession, draft: OrderDraft, message: Incoming, flows: Sequence[FlowDefinition]) -> Placed:
+    """Afterwards the order is ours, once: the caller commits. Raises MessageDiffers when it came with other content."""
+    receipt = await inbox.add(session, message)
+    if receipt.repeated:
+        return Placed(draft.order_no, receipt.inbox_id, repeated=True)
+    ground = await _ground(session, draft)
+    flow = match_flow(flows, facts.of_draft(draft, ground.customer))
+    received_at = now()
+    year = received_at.astimezone(ZoneInfo(ground.time_zone)).year
+    # Last before the inserts: this row lock is what makes voucher numbers gapless, and all orders take turns on it.
+    number = await series.take(session, f"voucher/{DEFAULT_ENTITY}/{year}")
+    order = _order(draft, ground, flow)
+    order.voucher_no, order.received_at = f"V{year}-{number:08d}", received_at
+    session.add(order)
+    await session.flush()
+    session.add_all(_lines(draft))
+    session.add(OrderSource(order_no=order.order_no, inbox_id=receipt.inbox_id))
+    told = {"total_minor": order.total_minor, "currency": order.currency, "voucher_no": order.voucher_no}
+    placed = Event("order.received", told, actor=draft.actor, source=draft.source, message_id=message.message_id)
+    await events.record(session, order, placed)
+    return Placed(order.order_no, receipt.inbox_id, repeated=False)
+
+
+_GROUND = text("""
+SELECT e.functional_currency, e.time_zone, c.level, c.blacklisted,
+       (SELECT count(*) FROM orders o WHERE o.customer_id = :customer_id) AS order_count,
+       (SELECT rate FROM fx_rates r WHERE r.entity_id = e.entity_id AND r.currency = :currency
+            AND r.valid_from <= :today ORDER BY r.valid_from DESC LIMIT 1) AS rate
+FROM legal_entities e LEFT JOIN customers c ON c.customer_id = :customer_id
+WHERE e.entity_id = :entity_id
+""")
+
+
+async def _ground(session: AsyncSession, draft: OrderDraft) -> _Ground:
+    asked = {
+        "entity_id": DEFAULT_ENTITY,
+        "customer_id": draft.customer_id,
+        "currency": draft.currency,
+        "today": datetime.now(UTC).date(),
+    }
+    row = (await session.execute(_GROUND, asked)).one_or_none()
+    if row is None:
+        raise NoLegalEntity(entity_id=DEFAULT_ENTITY)
+    same = row.functional_currency == draft.currency
+    customer = facts.KnownCustomer(row.level or "standard", row.order_count, bool(row.blacklisted))
+    return _Ground(row.functional_currency, row.time_zone, Decimal(1) if same else row.rate, customer)
+
+
+def _order(draft: OrderDraft, ground: _Ground, flow: FlowDefinition) -> Order:
+    priced = draft.priced
+    return Order(
+        order_no=draft.order_no,
+        voucher_no="",
+        channel=draft.channel,
+        external_id=draft.external_id,
+        source=draft.source,
+        placed_by=draft.actor,
+        type=draft.type,
+        entity_id=DEFAULT_ENTITY,
+        currency=draft.currency,
+        functional_currency=ground.functional_currency,
+        fx_rate=ground.rate,
+        priced_by_client=draft.priced_by_client,
+        customer_id=draft.customer_id,
+        customer_level=ground.customer.level,
+        contact=draft.contact,
+        ship_to=draft.ship_to,
+        salesperson=draft.salesperson,
+        store=draft.store,
+        group_id=draft.group_id,
+        customs=draft.customs,
+        discounts=list(draft.discounts),
+        payment_method=draft.payment_method,
+        payment_terms=draft.payment_terms,
+        deposit_minor=draft.deposit_minor,
+        balance_opens_at=draft.balance_opens_at,
+        balance_closes_at=draft.balance_closes_at,
+        list_minor=priced.list_minor,
+        seller_discount_minor=priced.seller_discount_minor,
+        platform_discount_minor=priced.platform_discount_minor,
+        shipping_minor=priced.shipping_minor,
+        total_minor=priced.total_minor,
+        transaction_minor=priced.transaction_minor,
+        net_minor=priced.net_minor,
+        tax_minor=priced.tax_minor,
+        flow_key=flow.key,
+        flow_version=flow.version,
+        placed_at=draft.placed_at,
+    )
+
+
+def _lines(draft: OrderDraft) -> list[OrderLine]:
+    pairs = zip(draft.lines, draft.priced.lines, strict=True)
+    return [_line(draft.order_no, at, said, priced) for at, (said, priced) in enumerate(pairs, start=1)]
+
+
+def _line(order_no: str, position: int, said: OrderLineValue, priced: PricedLine) -> OrderLine:
+    return OrderLine(
+        order_no=order_no,
+        line_id=said.line_id,
+        position=position,
+        sku=said.sku,
+        quantity=said.quantity,
+        unit_price_minor=said.unit_price_minor,
+        tax_rate=said.tax_rate,
+        category=said.category,
+        gift_of=said.gift_of,
+        store=said.store,
+        sold_as=said.sold_as.value,
+        list_minor=priced.list_minor,
+        seller_discount_minor=priced.seller_discount_minor,
+        platform_discount_minor=priced.platform_discount_minor,
+        shipping_minor=priced.shipping_minor,
+        payable_minor=priced.payable_minor,
+        gross_minor=priced.transaction_minor,
+        net_minor=priced.net_minor,
+        tax_minor=priced.tax_minor,
+    )

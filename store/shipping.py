@@ -1,0 +1,149 @@
+"""Fulfilment orders, shipments and what carriers reported about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.allocation import Allocation
+from domain.shipping import ENDED, VOIDABLE, ParcelStatus
+from models.shipping import CarrierScan, FulfilmentOrder, Shipment, ShipmentLine
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A shipment with the units that lie in it."""
+
+    shipment: Shipment
+    lines: tuple[ShipmentLine, ...]
+
+
+async def parcels(session: AsyncSession, order_no: str) -> list[Parcel]:
+    """The order's shipments with their lines, first one first, voided ones included."""
+    await session.flush()
+    number = col(Shipment.shipment_no)
+    shipments = await session.exec(
+        select(Shipment).where(Shipment.order_no == order_no).order_by(func.length(number), number)
+    )
+    lines = await session.exec(
+        select(ShipmentLine).where(ShipmentLine.order_no == order_no).order_by(col(ShipmentLine.line_id))
+    )
+    packed: dict[str, list[ShipmentLine]] = {}
+    for line in lines:
+        packed.setdefault(line.shipment_no, []).append(line)
+    return [Parcel(shipment, tuple(packed.get(shipment.shipment_no, ()))) for shipment in shipments]
+
+
+async def find(session: AsyncSession, shipment_no: str) -> Shipment | None:
+    """The shipment, if there is one of this number."""
+    return await session.get(Shipment, shipment_no)
+
+
+async def parcel(session: AsyncSession, shipment: Shipment) -> Parcel:
+    """The shipment with its lines."""
+    query = select(ShipmentLine).where(ShipmentLine.shipment_no == shipment.shipment_no)
+    return Parcel(shipment, tuple((await session.exec(query.order_by(col(ShipmentLine.line_id)))).all()))
+
+
+async def pack(session: AsyncSession, order_no: str, promised: Sequence[Allocation]) -> set[str]:
+    """Afterwards every warehouse with promised units has one parcel for them that is not on its way; returns new ones.
+
+    Numbers count up by warehouse code; a parcel that was voided is followed by one with the next number.
+    """
+    known = await parcels(session, order_no)
+    open_at = {one.shipment.warehouse for one in known if one.shipment.status in VOIDABLE}
+    missing = sorted({unit.warehouse for unit in promised} - open_at)
+    fulfilments = await _fulfilments(session, order_no, missing) if missing else {}
+    packed = set()
+    for at, warehouse in enumerate(missing, start=len(known) + 1):
+        shipment_no = f"{order_no}-S{at}"
+        session.add(
+            Shipment(
+                shipment_no=shipment_no,
+                fulfilment_no=fulfilments[warehouse].fulfilment_no,
+                order_no=order_no,
+                warehouse=warehouse,
+            )
+        )
+        await session.flush()
+        session.add_all(
+            ShipmentLine(
+                shipment_no=shipment_no, line_id=unit.line_id, order_no=order_no, sku=unit.sku, quantity=unit.quantity
+            )
+            for unit in promised
+            if unit.warehouse == warehouse
+        )
+        packed.add(shipment_no)
+    return packed
+
+
+async def _fulfilments(session: AsyncSession, order_no: str, warehouses: Sequence[str]) -> dict[str, FulfilmentOrder]:
+    found = (await session.exec(select(FulfilmentOrder).where(FulfilmentOrder.order_no == order_no))).all()
+    by_warehouse = {fulfilment.warehouse: fulfilment for fulfilment in found}
+    for warehouse in warehouses:
+        fulfilment = by_warehouse.get(warehouse)
+        if fulfilment is None:
+            number = f"{order_no}-F{len(by_warehouse) + 1}"
+            fulfilment = FulfilmentOrder(fulfilment_no=number, order_no=order_no, warehouse=warehouse)
+            session.add(fulfilment)
+            by_warehouse[warehouse] = fulfilment
+        fulfilment.state = "open"
+    await session.flush()
+    return by_warehouse
+
+
+async def refusals(session: AsyncSession, order_no: str) -> dict[str, int]:
+    """How often a carrier has refused each shipment; shipments never refused are left out."""
+    rows = await session.execute(
+        text("""
+        SELECT data->>'shipment_no' AS shipment_no, count(*) AS times FROM order_events
+        WHERE order_no = :order_no AND kind = 'shipment.refused' GROUP BY 1
+        """),
+        {"order_no": order_no},
+    )
+    return {row.shipment_no: row.times for row in rows}
+
+
+async def move(session: AsyncSession, shipment: Shipment, status: ParcelStatus, at: datetime) -> None:
+    """Afterwards the shipment has this status since `at`, and its fulfilment order the state that follows from it."""
+    shipment.status = status.value
+    if status in ENDED:
+        shipment.closed_at = at
+    if status is ParcelStatus.BOOKED:
+        shipment.booked_at = at
+        return
+    if status is ParcelStatus.DELIVERED:
+        shipment.delivered_at = at
+    fulfilment = await session.get(FulfilmentOrder, shipment.fulfilment_no)
+    if fulfilment is not None:
+        fulfilment.state = "cancelled" if status is ParcelStatus.VOIDED else "shipped"
+
+
+async def add_scan(session: AsyncSession, scan: CarrierScan) -> bool:
+    """Afterwards the scan is on record; False when it was before."""
+    row = scan.model_dump()
+    statement = insert(CarrierScan).values(row).on_conflict_do_nothing().returning(col(CarrierScan.scan_id))
+    return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+async def scans(session: AsyncSession, shipment_no: str) -> Sequence[CarrierScan]:
+    """What the carrier reported about the parcel, in the order in which it says that it happened."""
+    query = select(CarrierScan).where(CarrierScan.shipment_no == shipment_no)
+    return (await session.exec(query.order_by(col(CarrierScan.occurred_at), col(CarrierScan.scan_id)))).all()
+
+
+async def count_delivered(session: AsyncSession, shipment_no: str) -> None:
+    """Afterwards the order's lines count the parcel's units as delivered. To be called once for a parcel."""
+    await session.flush()
+    await session.execute(
+        text("""
+        UPDATE order_lines l SET delivered = l.delivered + s.quantity
+        FROM shipment_lines s
+        WHERE s.shipment_no = :shipment_no AND l.order_no = s.order_no AND l.line_id = s.line_id
+        """),
+        {"shipment_no": shipment_no},
+    )

@@ -1,0 +1,6 @@
+"""How properties are searched: machines that share their cores miss deadlines without anything being wrong."""
+
+from hypothesis import settings
+
+settings.register_profile("domain", deadline=None, max_examples=3000)
+settings.load_profile("domain")
