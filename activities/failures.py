@@ -20,7 +20,8 @@ class NotFoundInStore(DomainError):
 def translated() -> Iterator[None]:
     """Business refusals leave as final failures under their own code; outside parties say themselves what is final.
 
-    Whatever else happens stays retryable. The message is the code alone: failure messages stay in histories, and details may quote people.
+    Whatever else happens stays retryable. The message is the code alone: failure messages stay in histories, and
+    details may quote people.
     """
     try:
         yield

@@ -13,6 +13,7 @@ from api.body import BodyGuard
 from api.dependencies import PrincipalCache, refuse_undeclared
 from api.errors import add_error_handlers
 from api.frame import RequestFrame
+from api.inbox.hand_over import HandOver
 from api.openapi import DescribedApp
 from api.system import routes as system
 from runtime.database import create_engine, create_sessions
@@ -64,6 +65,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.engine, app.state.sessions = engine, create_sessions(engine)
         # Lazy: the API starts, takes orders in and answers reads while Temporal is away.
         app.state.temporal = app.state.given_temporal or await connect(lazy=True, identity="orderflow-api")
+        app.state.hand_over = HandOver(app.state.sessions, app.state.temporal)
+        await app.state.hand_over.start()
+        open_parts.push_async_callback(app.state.hand_over.stop)
         yield
 
 

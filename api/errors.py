@@ -79,7 +79,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http_error)
     for database in (DBAPIError, DisconnectionError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError):
         app.exception_handler(database)(_database_error)
-    for temporal in (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+    # RuntimeError: what the first call of a lazy client raises when there is no server.
+    for temporal in (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError, RuntimeError):
         app.exception_handler(temporal)(_temporal_error)
 
 
@@ -171,15 +172,17 @@ def _is_away(error: DBAPIError) -> bool:
 
 
 async def _temporal_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, RPCError) and error.status not in _TEMPORAL_AWAY:
+    if not is_temporal_away(error):
         return _unexpected(request, error)
-    return temporal_away(request)
-
-
-def temporal_away(request: Request) -> Response:
-    """The 503 of a command that needs Temporal while it cannot be reached; nothing has happened."""
     answer = Answer(503, "temporal_unavailable", "Temporal cannot be reached at the moment.", headers=RETRY_AFTER)
     return problem_response(request_id_of(request), answer)
+
+
+def is_temporal_away(error: Exception) -> bool:
+    """Whether the error says that Temporal could not be reached or did not answer in time."""
+    if isinstance(error, RPCError):
+        return error.status in _TEMPORAL_AWAY
+    return not isinstance(error, RuntimeError) or str(error).startswith("Failed client connect")
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

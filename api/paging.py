@@ -5,11 +5,11 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problem import FieldProblem, unprocessable
@@ -18,7 +18,22 @@ MAX_LIMIT: Final = 200
 _CHECK_BYTES: Final = 6
 View = TypeVar("View")
 Row = TypeVar("Row")
-CursorValue = str | int | datetime
+CursorValue = str | int | datetime | date
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and the headers its answer will have."""
+
+    request: Request
+    response: Response
+
+
+def _exchange(request: Request, response: Response) -> Exchange:
+    return Exchange(request, response)
+
+
+ExchangeDep = Annotated[Exchange, Depends(_exchange)]
 
 
 class ListQuery(BaseModel):
@@ -46,7 +61,7 @@ class Keyset:
 
     def encode(self, values: Sequence[CursorValue]) -> str:
         """The cursor of the row that has these values."""
-        plain = json.dumps([value.isoformat() if isinstance(value, datetime) else value for value in values])
+        plain = json.dumps([value.isoformat() if isinstance(value, date) else value for value in values])
         return base64.urlsafe_b64encode(self._check(plain) + plain.encode()).decode().rstrip("=")
 
     def decode(self, cursor: str | None) -> tuple[Any, ...] | None:
@@ -70,18 +85,18 @@ class Keyset:
         return sha256(f"{self.name}\n{plain}".encode()).digest()[:_CHECK_BYTES]
 
 
-def _typed(value: Any, kind: type[CursorValue]) -> CursorValue:
-    if kind is datetime:
-        return datetime.fromisoformat(value)
+def _typed(value: Any, kind: type[CursorValue]) -> Any:
+    if kind is datetime or kind is date:
+        return kind.fromisoformat(value)
     if type(value) is not kind:
         raise TypeError("another type")
-    return kind(value)
+    return value
 
 
 def page_of(
     rows: Sequence[Row],
     query: ListQuery,
-    exchange: tuple[Request, Response],
+    exchange: Exchange,
     key: tuple[Keyset, Callable[[Row], Sequence[CursorValue]]],
     view: Callable[[Row], View],
 ) -> Page[View]:
@@ -91,6 +106,6 @@ def page_of(
         return Page(data=[view(row) for row in shown], next_cursor=None)
     keyset, values_of = key
     cursor = keyset.encode(values_of(shown[-1]))
-    request, response = exchange
-    response.headers["Link"] = f'<{request.url.include_query_params(cursor=cursor)}>; rel="next"'
+    following = exchange.request.url.include_query_params(cursor=cursor)
+    exchange.response.headers["Link"] = f'<{following}>; rel="next"'
     return Page(data=[view(row) for row in shown], next_cursor=cursor)

@@ -41,13 +41,15 @@ def dev(
 async def prepare_database(url: str, data_dir: Path) -> dict[str, str]:
     """Afterwards the database is at head and has the local users; returns their tokens by role."""
     from cli.access import ensure_local_tokens
+    from cli.migrate import seed
     from migrations.upgrade import migrate
-    from runtime.database import create_unpooled_engine
+    from runtime.database import create_sessions, create_unpooled_engine
 
     engine = create_unpooled_engine(url)
     try:
         await migrate(engine)
-        return await ensure_local_tokens(engine, data_dir)
+        await seed(engine, demo_rates=True)
+        return await ensure_local_tokens(create_sessions(engine), data_dir)
     finally:
         await engine.dispose()
 

@@ -58,7 +58,7 @@ def examine_settings() -> list[Finding]:
     misspelt = Finding(
         "Variables",
         not unknown,
-        ", ".join(unknown) + " mean nothing" if unknown else "every ORDERFLOW_ variable is known",
+        ", ".join(unknown) + ": unknown" if unknown else "every ORDERFLOW_ variable is known",
         "correct or unset them; `orderflow config show` lists what there is",
     )
     try:

@@ -1,5 +1,10 @@
 """The command line. Command modules import what is heavy inside their functions, so that every command starts fast."""
 
+import contextlib
+import os
+import sys
+from typing import NoReturn
+
 import typer
 
 from cli import config, dev, doctor, migrate, serve
@@ -21,7 +26,23 @@ app.add_typer(config.app, name="config")
 
 
 def main() -> None:
-    app()
+    """Runs one command and ends the process with its exit status."""
+    try:
+        app()
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def _leave(status: str | int | None) -> NoReturn:
+    # Threads of the Temporal client outlive its last call for a moment; one that touches Python while the interpreter
+    # takes itself down aborts the whole process. Everything of ours is closed by now, so there is nothing to take down.
+    if isinstance(status, str):
+        sys.stderr.write(f"{status}\n")
+        status = 1
+    with contextlib.suppress(OSError):  # whoever read our output may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status or 0)
 
 
 if __name__ == "__main__":

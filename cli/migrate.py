@@ -5,12 +5,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.environment import DataOption, database_url, fail, settings_in_force
 from cli.local_stack.layout import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 def migrate(
@@ -41,7 +44,22 @@ async def bring_up_to_date(url: str) -> None:
         fail(f"the database is not reachable: {away}")
     engine = create_unpooled_engine(url)
     await to_head(engine)
+    await seed(engine)
     await engine.dispose()
+
+
+async def seed(engine: "AsyncEngine", *, demo_rates: bool = False) -> None:
+    """Afterwards the masters that nothing works without are there, and so are the built-in flows."""
+    from flows import builtin_flows
+    from runtime.database import create_sessions
+    from store import flows
+    from store.defaults import ensure_defaults, ensure_demo_rates
+
+    async with create_sessions(engine)() as session, session.begin():
+        await ensure_defaults(session)
+        await flows.publish(session, builtin_flows())
+        if demo_rates:
+            await ensure_demo_rates(session)
 
 
 async def _check() -> None:

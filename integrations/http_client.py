@@ -167,6 +167,10 @@ class PartyApi:
         """The party's code for its refusal; a refusal without one is a bad reply."""
         return self.read(reply, Refusal).code
 
+    def is_unknown(self, reply: Reply) -> bool:
+        """Whether the party says that it knows no such thing; a 404 in nobody's words may come from a wrong URL."""
+        return reply.status == 404 and bool(self.refusal(reply))
+
     def bad_reply(self, detail: str) -> PartyFailure:
         """The error for a reply that makes no sense."""
         return self.unavailable(f"{self.party}_bad_reply", detail)

@@ -5,14 +5,28 @@ import contextlib
 import psycopg
 from psycopg import sql
 from sqlalchemy import URL, make_url
+from sqlalchemy import orm as sqlalchemy_orm
+from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 CONNECT_TIMEOUT_S = 2
 POOL_TIMEOUT_S = 2.0
 
 Sessions = async_sessionmaker[AsyncSession]
+
+
+class _PlainSession(Session):
+    execute = sqlalchemy_orm.Session.execute
+
+
+class _PlainAsyncSession(AsyncSession):
+    """SQLModel calls `execute` deprecated in favour of `exec`, which takes no textual SQL; most of ours is textual."""
+
+    sync_session_class = _PlainSession
+    execute = sqlalchemy_asyncio.AsyncSession.execute
 
 
 def with_driver(url: str | URL) -> URL:
@@ -45,7 +59,7 @@ def create_unpooled_engine(url: str | URL) -> AsyncEngine:
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """Sessions whose rows stay readable after the commit, without a further query."""
-    return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+    return async_sessionmaker(engine, class_=_PlainAsyncSession, expire_on_commit=False)
 
 
 def ensure_database(url: str | URL) -> None:

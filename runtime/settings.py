@@ -41,17 +41,21 @@ class Settings(BaseSettings):
     reservation_ttl: timedelta | None = Field(None, description="unset: until the order's payment deadline")
     carrier: Literal["simulated", "http"] = "simulated"
     carrier_url: str | None = None
+    carrier_token: SecretStr | None = None
     carrier_webhook_secret: SecretStr | None = None
-    carrier_autopilot: bool = Field(True, description="the simulated carrier moves its parcels by itself")
+    carrier_autopilot: bool = Field(False, description="the simulated carrier moves its parcels by itself")
     carrier_autopilot_delay_s: float = Field(1.0, ge=0)
     einvoice: Literal["simulated", "http"] = "simulated"
     einvoice_url: str | None = None
+    einvoice_token: SecretStr | None = None
     payment_provider: Literal["simulated", "http"] = "simulated"
     payment_provider_url: str | None = None
+    payment_provider_token: SecretStr | None = None
     payment_webhook_secrets: dict[str, SecretStr] = Field(default_factory=dict, description="JSON: provider to secret")
     webhook_allow_private: bool = Field(False, description="deliver webhooks to private addresses; never in prod")
     simulator_dir: Path | None = Field(None, description="where simulators remember; unset: in memory")
     sweep_interval_s: float = Field(2.0, gt=0)
+    temporal_ui_url: str | None = Field(None, description="where operators open the Web UI; orders link to it")
     ready_file: Path | None = Field(None, description="touched by a worker once it polls")
 
     @model_validator(mode="before")

@@ -140,8 +140,8 @@ async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> N
     )
 
 
-async def forget_hand_over(session: AsyncSession) -> int:
-    """Afterwards every message of every open order is to be handed over again; returns how many.
+async def forget_hand_over(session: AsyncSession) -> list[tuple[str, int]]:
+    """Afterwards every message of every open order is to be handed over again; returns (order number, inbox id).
 
     For the day Temporal has lost its database. Harmless otherwise: what had its effect has no second one.
     """
@@ -150,10 +150,10 @@ async def forget_hand_over(session: AsyncSession) -> int:
         UPDATE inbox_messages m SET handed_over_at = NULL, next_hand_over_at = NULL, hand_over_attempts = 0
         FROM orders o
         WHERE o.order_no = m.order_no AND o.closed_at IS NULL AND m.handed_over_at IS NOT NULL
-        RETURNING m.inbox_id
+        RETURNING m.order_no, m.inbox_id
         """)
     )
-    return len(result.all())
+    return [(row.order_no, row.inbox_id) for row in result]
 
 
 async def waiting_for_order(session: AsyncSession, older_than: timedelta) -> list[InboxMessage]:

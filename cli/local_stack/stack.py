@@ -203,7 +203,13 @@ class LocalStack:
             # And so do profiles in a file.
             "TEMPORAL_CONFIG_FILE": os.devnull,
         }
-        return {"ORDERFLOW_SIMULATOR_DIR": str(self._data.simulators)} | kept | ours
+        own_machine = {
+            "ORDERFLOW_SIMULATOR_DIR": str(self._data.simulators),
+            # Destinations on this very machine are what one tries a local stack with.
+            "ORDERFLOW_WEBHOOK_ALLOW_PRIVATE": "1",
+            "ORDERFLOW_TEMPORAL_UI_URL": f"http://127.0.0.1:{self._options.port_base + 2}",
+        }
+        return own_machine | kept | ours
 
     def _report(self) -> StackReport:
         parts: Sequence[Any] = (self._api, self._worker, self._temporal, self._postgres)

@@ -1,7 +1,7 @@
 """A carrier reached over HTTP.
 
-`POST /consignments` with an Idempotency-Key, `GET` and `DELETE /consignments/{key}`. A refusal is 400, 409 or 422
-with `{"code": ...}`.
+`POST /consignments` with an Idempotency-Key, `GET` and `DELETE /consignments/{key}`. A refusal is 400, 409 or 422,
+an unknown key 404, each with `{"code": ...}`.
 """
 
 import httpx
@@ -37,13 +37,13 @@ class HttpCarrier:
         reply = await self._api.call("GET", f"/consignments/{path_part(wire_key(key))}")
         if reply.status == 200:
             return self._booking(reply)
-        if reply.status in (404, 410):
+        if self._api.is_unknown(reply):
             return None
         raise self._api.bad_reply(f"status {reply.status} to a look-up")
 
     async def void(self, key: str) -> None:
         reply = await self._api.call("DELETE", f"/consignments/{path_part(wire_key(key))}")
-        if reply.status in (200, 204, 404, 410):
+        if reply.status in (200, 204) or self._api.is_unknown(reply):
             return
         if reply.status == 409 and self._api.refusal(reply) == "already_collected":
             raise AlreadyCollected

@@ -133,7 +133,7 @@ class SimulatedCarrier:
         times = 2 if script.hits(script.duplicate_share, "duplicate", key) else 1
         events = [
             {
-                "event_id": f"{shipment_no}/{status}",
+                "event_id": f"{shipment_no}-{status}",
                 "shipment_no": shipment_no,
                 "status": status,
                 "occurred_at": (booked_at + timedelta(seconds=after)).isoformat(),

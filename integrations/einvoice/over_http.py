@@ -1,7 +1,8 @@
 """An e-invoice provider reached over HTTP.
 
 `POST /invoices` and `POST /invoices/{number}/red` with an Idempotency-Key, `GET /requests/{key}`,
-`GET /invoices/{number}/files/{kind}`. A refusal is 400, 409 or 422 with `{"code": ...}`.
+`GET /invoices/{number}/files/{kind}`. A refusal is 400, 409 or 422, what is not there 404, each with
+`{"code": ...}`.
 """
 
 from dataclasses import dataclass
@@ -63,12 +64,12 @@ class HttpEInvoiceProvider:
 
     async def query(self, idem_key: str) -> IssueResult | None:
         reply = await self._api.call("GET", f"/requests/{path_part(wire_key(idem_key))}")
-        return None if reply.status == 404 else self._answer(reply)
+        return None if self._api.is_unknown(reply) else self._answer(reply)
 
     async def fetch(self, ref: InvoiceRef, kind: FileKind) -> bytes:
         path = f"/invoices/{path_part(ref.provider_number)}/files/{kind}"
         reply = await self._api.call("GET", path, limit=_FILE_LIMIT_BYTES)
-        if reply.status == 404:
+        if self._api.is_unknown(reply):
             raise FileNotOffered(kind)
         if reply.status != 200 or not reply.body:
             raise self._api.bad_reply(f"status {reply.status} to a file")

@@ -1,7 +1,7 @@
 """A payment provider reached over HTTP.
 
 `POST /refunds` with an Idempotency-Key, `GET /refunds/{key}`. A refusal is either `{"status": "refused", ...}` or
-400, 409 or 422 with `{"code": ...}`.
+400, 409 or 422 with `{"code": ...}`; an unknown key is 404 with `{"code": ...}`.
 """
 
 import httpx
@@ -30,7 +30,7 @@ class HttpPaymentProvider:
 
     async def query(self, key: str) -> RefundResult | None:
         reply = await self._api.call("GET", f"/refunds/{path_part(wire_key(key))}")
-        return None if reply.status == 404 else self._answer(reply)
+        return None if self._api.is_unknown(reply) else self._answer(reply)
 
     def _answer(self, reply: Reply) -> RefundResult:
         if reply.status in (400, 409, 422):

@@ -56,7 +56,7 @@ async def place(sessions: Sessions, order_no: str = "SO-1", lines: Sequence[Line
 
 
 async def add(session: AsyncSession, order_no: str, lines: Sequence[Line] = (Line(),), **columns: Any) -> Order:
-    """An order in the caller's transaction, with its masters, its inbox row and its lines. Totals follow from the lines.
+    """An order in the caller's transaction, with masters, inbox row and lines. Totals follow from the lines.
 
     `columns` are columns of the order and win over what is made up here.
     """

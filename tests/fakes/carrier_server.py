@@ -31,7 +31,11 @@ def carrier_app(carrier: SimulatedCarrier) -> Starlette:
 
     async def find(request: Request) -> Response:
         booking = await carrier.find(request.path_params["key"])
-        return Response(status_code=404) if booking is None else JSONResponse(_BOOKING.dump_python(booking))
+        return (
+            JSONResponse({"code": "consignment_unknown"}, 404)
+            if booking is None
+            else JSONResponse(_BOOKING.dump_python(booking))
+        )
 
     async def void(request: Request) -> Response:
         try:

@@ -36,13 +36,13 @@ def einvoice_app(provider: SimulatedEInvoiceProvider) -> Starlette:
 
     async def query(request: Request) -> Response:
         result = await provider.query(request.path_params["key"])
-        return Response(status_code=404) if result is None else _answer(result)
+        return JSONResponse({"code": "request_unknown"}, 404) if result is None else _answer(result)
 
     async def fetch(request: Request) -> Response:
         try:
             file = await provider.fetch(InvoiceRef("", request.path_params["number"]), request.path_params["kind"])
         except FileNotOffered:
-            return Response(status_code=404)
+            return JSONResponse({"code": "request_unknown"}, 404)
         return Response(file, media_type="application/octet-stream")
 
     return Starlette(

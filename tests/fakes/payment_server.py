@@ -26,7 +26,11 @@ def payment_app(provider: SimulatedPaymentProvider) -> Starlette:
 
     async def query(request: Request) -> Response:
         result = await provider.query(request.path_params["key"])
-        return Response(status_code=404) if result is None else JSONResponse(_RESULT.dump_python(result, mode="json"))
+        return (
+            JSONResponse({"code": "refund_unknown"}, 404)
+            if result is None
+            else JSONResponse(_RESULT.dump_python(result, mode="json"))
+        )
 
     return Starlette(
         routes=[

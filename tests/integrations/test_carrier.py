@@ -8,31 +8,20 @@ import pytest
 
 from integrations.carrier.over_http import HttpCarrier
 from integrations.carrier.port import (
-    Address,
     AlreadyCollected,
     Carrier,
     CarrierEvent,
     CarrierRefused,
     CarrierUnavailable,
-    Consignment,
-    ConsignmentLine,
 )
 from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
 from integrations.http_client import build_client
 from integrations.memory import Memory
+from tests.factories.outside_parties import CONSIGNMENT
 from tests.fakes.carrier_server import TOKEN, carrier_app
 from tests.fakes.http_server import misbehaving, relaying_but_cutting, serving
 
 KEY = "SO2611-7KQ3M9TX/book/1"
-CONSIGNMENT = Consignment(
-    shipment_no="SH2611-7KQ3M9TX-1",
-    order_no="SO2611-7KQ3M9TX",
-    warehouse="main",
-    ship_to=Address("王小明", "CN", "浙江省", "杭州市", "西湖区文三路 1 号", "310000", "13800000000"),
-    lines=(ConsignmentLine("SKU-1", 2, "面膜"),),
-    cod_amount_minor=0,
-    currency="CNY",
-)
 
 
 @dataclass

@@ -12,8 +12,9 @@ from integrations.carrier.port import CarrierEvent, CarrierStatus
 from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
 from integrations.clock import utc_now
 from integrations.memory import Memory
-from tests.integrations.test_carrier import CONSIGNMENT, KEY
+from tests.factories.outside_parties import CONSIGNMENT
 
+KEY = "SO2611-7KQ3M9TX/book/1"
 AT_ONCE = CarrierBehaviour(pick_up_after_seconds=0.0, deliver_after_seconds=0.0)
 Told = asyncio.Queue[CarrierEvent]
 

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from integrations.einvoice.port import (
     EInvoiceUnavailable,
     FileNotOffered,
     InconsistentInvoice,
-    InvoiceDraft,
     InvoiceLine,
     InvoiceParty,
     InvoiceRef,
@@ -28,26 +26,9 @@ from integrations.einvoice.port import (
 from integrations.einvoice.simulated import EInvoiceBehaviour, SimulatedEInvoiceProvider
 from integrations.http_client import build_client
 from integrations.memory import Memory
+from tests.factories.outside_parties import DRAFT, ONE_BACK, RATE
 from tests.fakes.einvoice_server import einvoice_app
 from tests.fakes.http_server import misbehaving, relaying_but_cutting, serving
-
-RATE = Decimal("0.13")
-DRAFT = InvoiceDraft(
-    invoice_key="SO1/invoice/1",
-    seller=InvoiceParty("示范商贸有限公司", "91330000MA27XXXX1A"),
-    buyer=InvoiceParty("王小明"),
-    currency="CNY",
-    lines=(
-        InvoiceLine("SO1", "1", "SKU-1", "面膜", 2, 20000, 2600, 22600, RATE),
-        InvoiceLine("SO1", "2", "SKU-2", "安装 <上门>", 1, 5000, 300, 5300, Decimal("0.06")),
-    ),
-    tax_by_rate=(TaxAtRate(RATE, 20000, 2600), TaxAtRate(Decimal("0.06"), 5000, 300)),
-    net_minor=25000,
-    tax_minor=2900,
-    gross_minor=27900,
-    issue_date=date(2026, 11, 22),
-)
-ONE_BACK = (RedLine("SO1", "1", 1, 10000, 1300, 11300, RATE),)
 
 
 @dataclass

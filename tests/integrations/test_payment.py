@@ -13,15 +13,14 @@ from integrations.payment.over_http import HttpPaymentProvider
 from integrations.payment.port import (
     PaymentProvider,
     PaymentProviderUnavailable,
-    RefundRequest,
     RefundResult,
     RefundStatus,
 )
 from integrations.payment.simulated import PaymentBehaviour, SimulatedPaymentProvider
+from tests.factories.outside_parties import REFUND
 from tests.fakes.http_server import misbehaving, relaying_but_cutting, serving
 from tests.fakes.payment_server import payment_app
 
-REQUEST = RefundRequest("SO1", "P-1", "RF-1", 11300, "CNY", "alipay")
 KEY = "refund/SO1/P-1/cancelled"
 
 
@@ -49,7 +48,7 @@ async def party(request: pytest.FixtureRequest) -> AsyncIterator[Party]:
 
 
 async def test_money_goes_back_once_however_often_it_is_asked_for(party: Party) -> None:
-    results = await asyncio.gather(*(party.provider.refund(REQUEST, KEY) for _ in range(20)))
+    results = await asyncio.gather(*(party.provider.refund(REFUND, KEY) for _ in range(20)))
 
     assert len(set(results)) == 1
     assert results[0].status == RefundStatus.SUCCEEDED
@@ -58,8 +57,8 @@ async def test_money_goes_back_once_however_often_it_is_asked_for(party: Party) 
 
 
 async def test_other_keys_are_other_refunds(party: Party) -> None:
-    first = await party.provider.refund(REQUEST, KEY)
-    second = await party.provider.refund(replace(REQUEST, refund_id="RF-2"), "other")
+    first = await party.provider.refund(REFUND, KEY)
+    second = await party.provider.refund(replace(REFUND, refund_id="RF-2"), "other")
 
     assert first.provider_ref != second.provider_ref
 
@@ -70,13 +69,13 @@ async def test_an_unknown_key_has_no_result(party: Party) -> None:
 
 async def test_a_refund_is_pending_until_its_time(party: Party) -> None:
     party.simulated.behaviour = PaymentBehaviour(pending_seconds=30)
-    pending = await party.provider.refund(REQUEST, KEY)
+    pending = await party.provider.refund(REFUND, KEY)
     party.now += timedelta(seconds=30)
     settled = await party.provider.query(KEY)
 
     assert pending.status == RefundStatus.PENDING
     assert settled == RefundResult(pending.provider_ref, RefundStatus.SUCCEEDED)
-    assert await party.provider.refund(REQUEST, KEY) == settled
+    assert await party.provider.refund(REFUND, KEY) == settled
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ async def test_a_refund_is_pending_until_its_time(party: Party) -> None:
 )
 async def test_a_refusal_is_a_result_with_its_reason(party: Party, behaviour: PaymentBehaviour, reason: str) -> None:
     party.simulated.behaviour = behaviour
-    refused = await party.provider.refund(REQUEST, KEY)
+    refused = await party.provider.refund(REFUND, KEY)
 
     assert (refused.status, refused.reason) == (RefundStatus.REFUSED, reason)
     assert await party.provider.query(KEY) == refused
@@ -97,12 +96,12 @@ async def test_a_refusal_is_a_result_with_its_reason(party: Party, behaviour: Pa
 async def test_a_refund_whose_reply_was_lost_is_found_and_not_repeated(party: Party) -> None:
     party.simulated.behaviour = PaymentBehaviour(lost_reply_share=1.0)
     with pytest.raises(PaymentProviderUnavailable) as lost:
-        await party.provider.refund(REQUEST, KEY)
+        await party.provider.refund(REFUND, KEY)
     found = await party.provider.query(KEY)
 
     assert (lost.value.code, lost.value.retryable) == ("payment_unavailable", True)
     assert found is not None
-    assert await party.provider.refund(REQUEST, KEY) == found
+    assert await party.provider.refund(REFUND, KEY) == found
 
 
 async def test_a_connection_cut_after_the_refund_leaves_one_refund() -> None:
@@ -111,15 +110,15 @@ async def test_a_connection_cut_after_the_refund_leaves_one_refund() -> None:
     async with serving(payment_app(simulated)) as url, build_client() as client:
         async with misbehaving(relaying_but_cutting(url)) as cut_url:
             with pytest.raises(PaymentProviderUnavailable):
-                await HttpPaymentProvider(cut_url, client, "token").refund(REQUEST, KEY)
+                await HttpPaymentProvider(cut_url, client, "token").refund(REFUND, KEY)
         made = await simulated.query(KEY)
 
         assert made is not None
-        assert await HttpPaymentProvider(url, client, "token").refund(REQUEST, KEY) == made
+        assert await HttpPaymentProvider(url, client, "token").refund(REFUND, KEY) == made
     memory.close()
 
 
 @pytest.mark.parametrize("amount_minor", [0, -1])
 def test_a_refund_of_nothing_cannot_be_asked_for(amount_minor: int) -> None:
     with pytest.raises(ValueError, match="positive"):
-        replace(REQUEST, amount_minor=amount_minor)
+        replace(REFUND, amount_minor=amount_minor)

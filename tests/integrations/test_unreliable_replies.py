@@ -16,10 +16,8 @@ from integrations.einvoice.port import InvoiceRef, RedReason
 from integrations.failure import PartyFailure
 from integrations.http_client import build_client, retry_after_seconds
 from integrations.payment.over_http import HttpPaymentProvider
+from tests.factories.outside_parties import CONSIGNMENT, DRAFT, ONE_BACK, REFUND
 from tests.fakes.http_server import Misbehave, drip, flood, hang, misbehaving, replying, reset, saying
-from tests.integrations.test_carrier import CONSIGNMENT
-from tests.integrations.test_einvoice import DRAFT, ONE_BACK
-from tests.integrations.test_payment import REQUEST
 
 Call = Callable[[str, httpx.AsyncClient, float], Awaitable[object]]
 REF = InvoiceRef("SO1/invoice/1", "1")
@@ -33,7 +31,7 @@ CALLS: dict[str, Call] = {
         REF, ONE_BACK, RedReason.ORDER_CANCELLED, "k"
     ),
     "einvoice.query": lambda url, client, within: HttpEInvoiceProvider(url, client, "t", within).query("k"),
-    "payment.refund": lambda url, client, within: HttpPaymentProvider(url, client, "t", within).refund(REQUEST, "k"),
+    "payment.refund": lambda url, client, within: HttpPaymentProvider(url, client, "t", within).refund(REFUND, "k"),
     "payment.query": lambda url, client, within: HttpPaymentProvider(url, client, "t", within).query("k"),
 }
 WITHOUT_BODY: dict[str, Call] = {
@@ -67,6 +65,7 @@ BAD_REPLY: dict[str, Misbehave] = {
     "no content": saying(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"),
 }
 BAD_REPLY_ALSO_WITHOUT_BODY: dict[str, Misbehave] = {
+    "a missing page": replying(b"<html>Not found</html>", "404 Not Found"),
     "a redirect to a private address": replying(b"", "302 Found", "location: http://127.0.0.1:1/"),
     "a permanent redirect": replying(b"", "308 Permanent Redirect", "location: http://169.254.169.254/"),
     "100 MB without warning": flood,

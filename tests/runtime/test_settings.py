@@ -103,7 +103,7 @@ def test_settings_tell_no_secret(production: None) -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
-        load_settings().api_port = 1
+        load_settings().api_port = 1  # type: ignore[misc]
 
 
 def test_environment_wins_over_dotenv_and_an_override_over_both(

@@ -1,0 +1,128 @@
+"""The worker process: workflows, activities, the sweeper and, on a local stack, the carrier that moves by itself."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from api.inbox.door import report_scan
+from api.inbox.hand_over import HandOver
+from integrations.carrier.port import CarrierEvent
+from runtime.database import create_engine, create_sessions
+from runtime.settings import Settings, UnusableSettings
+from runtime.temporal import connect
+from workers.sweeper import Sweeper
+from workers.wiring import Capabilities, wire
+from workflows.follow_up import FollowUpWorkflow
+from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
+from workflows.order.workflow import OrderWorkflow
+from workflows.relay import RELAY_QUEUE, RelayWorkflow
+
+WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RelayWorkflow)
+GRACEFUL_SHUTDOWN = timedelta(seconds=10)
+# A worker that was killed is not asked for longer than this before another one rebuilds its orders.
+STICKY_TIMEOUT = timedelta(seconds=3)
+_RETRY_CONNECT_S = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT; then finishes what it has begun and returns."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    client = await _connected(stop)
+    if client is None:
+        return
+    async with AsyncExitStack() as running:
+        engine = create_engine(_database_url(settings), pool_size=settings.database_pool_size)
+        running.push_async_callback(engine.dispose)
+        sessions = create_sessions(engine)
+        hand_over = HandOver(sessions, client)
+        await hand_over.start()
+        running.push_async_callback(hand_over.stop)
+
+        async def report(event: CarrierEvent) -> None:
+            await report_scan(sessions, hand_over, event)
+
+        able = wire(settings, engine, sessions, report)
+        for worker in build_workers(client, able):
+            await running.enter_async_context(worker)
+        background = [asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop))]
+        if able.autopilot is not None:
+            background.append(asyncio.create_task(able.autopilot.run_autopilot(stop)))
+        if settings.ready_file is not None:
+            settings.ready_file.touch()
+        _log.info("worker ready", queues=[ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE, RELAY_QUEUE])
+        await stop.wait()
+        await asyncio.gather(*background)
+
+
+def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
+    """Which activities each task queue serves. A step of our own database runs with the workflows."""
+    return {
+        ORDERS_QUEUE: [
+            able.orders.check_order,
+            able.orders.decide_branch,
+            able.orders.open_wait,
+            able.orders.open_hold,
+            able.orders.resolve_holds,
+            able.orders.begin_cancel,
+            able.orders.withdraw_cancel,
+            able.orders.close_order,
+            able.orders.notify,
+            able.orders.acknowledge,
+            able.stock.reserve_stock,
+            able.stock.release_stock,
+            able.payments.apply_payment,
+            able.shipping.apply_scan,
+            able.revenue.recognise_revenue,
+            able.revenue.reverse_revenue,
+        ],
+        CARRIER_QUEUE: [able.shipping.book_shipments, able.shipping.cancel_shipments],
+        EINVOICE_QUEUE: [able.invoices.issue_invoice, able.invoices.credit_invoices],
+        PAYMENTS_QUEUE: [able.payments.refund_payments],
+        RELAY_QUEUE: [able.outbox.relay_outbox],
+    }
+
+
+def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: int = 1000) -> list[Worker]:
+    """One worker per task queue, so that a slow party holds up nobody else's work."""
+    return [
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=WORKFLOWS if queue == ORDERS_QUEUE else (),
+            activities=activities,
+            max_cached_workflows=max_cached_workflows if queue == ORDERS_QUEUE else 0,
+            max_concurrent_activities=50,
+            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            max_heartbeat_throttle_interval=timedelta(seconds=5),
+        )
+        for queue, activities in queues(able).items()
+    ]
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise UnusableSettings(["ORDERFLOW_DATABASE_URL is not set"])
+    return settings.database_url.get_secret_value()
+
+
+async def _connected(stop: asyncio.Event) -> Client | None:
+    """A client as soon as Temporal answers; None when asked to stop before."""
+    while not stop.is_set():
+        try:
+            return await connect(identity="orderflow-worker")
+        except RuntimeError:
+            _log.warning("Temporal is away, trying again")
+            await asyncio.sleep(_RETRY_CONNECT_S)
+    return None

@@ -1,0 +1,94 @@
+"""Where ports meet their adapters: plain constructor calls, read from top to bottom."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activities.invoices import InvoiceActivities
+from activities.orders import OrderActivities
+from activities.outbox import OutboxActivities
+from activities.payments import PaymentActivities
+from activities.revenue import RevenueActivities
+from activities.shipping import ShippingActivities
+from activities.stock import StockActivities
+from integrations.carrier.over_http import HttpCarrier
+from integrations.carrier.port import Carrier, CarrierEvent
+from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
+from integrations.einvoice.over_http import HttpEInvoiceProvider
+from integrations.einvoice.port import EInvoiceProvider
+from integrations.einvoice.simulated import SimulatedEInvoiceProvider
+from integrations.http_client import build_client
+from integrations.memory import Memory
+from integrations.notifier.address_guard import AddressGuard
+from integrations.notifier.over_http import HttpNotifier
+from integrations.payment.over_http import HttpPaymentProvider
+from integrations.payment.port import PaymentProvider
+from integrations.payment.simulated import SimulatedPaymentProvider
+from runtime.database import Sessions
+from runtime.settings import Settings
+
+Report = Callable[[CarrierEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Every activity class, ready to be registered, and the simulated carrier if it moves parcels by itself."""
+
+    orders: OrderActivities
+    stock: StockActivities
+    payments: PaymentActivities
+    revenue: RevenueActivities
+    shipping: ShippingActivities
+    invoices: InvoiceActivities
+    outbox: OutboxActivities
+    autopilot: SimulatedCarrier | None
+
+
+def wire(settings: Settings, engine: AsyncEngine, sessions: Sessions, report: Report) -> Capabilities:
+    """Afterwards every port has the adapter that the settings ask for."""
+    carrier = _carrier(settings, report)
+    client = build_client()
+    notifier = HttpNotifier(client, AddressGuard(allow_private=settings.webhook_allow_private))
+    return Capabilities(
+        orders=OrderActivities(sessions),
+        stock=StockActivities(sessions, settings.reservation_ttl),
+        payments=PaymentActivities(sessions, _payment_provider(settings), settings.payment_tolerance_minor),
+        revenue=RevenueActivities(sessions),
+        shipping=ShippingActivities(sessions, carrier),
+        invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),
+        outbox=OutboxActivities(engine, sessions, notifier),
+        autopilot=carrier if isinstance(carrier, SimulatedCarrier) and settings.carrier_autopilot else None,
+    )
+
+
+def _carrier(settings: Settings, report: Report) -> Carrier | SimulatedCarrier:
+    if settings.carrier == "http":
+        return HttpCarrier(settings.carrier_url or "", build_client(), _token(settings.carrier_token))
+    delay = settings.carrier_autopilot_delay_s
+    behaviour = CarrierBehaviour(pick_up_after_seconds=delay, deliver_after_seconds=2 * delay)
+    reporting = report if settings.carrier_autopilot else None
+    return SimulatedCarrier(Memory(_remembers(settings, "carrier")), behaviour, reporting)
+
+
+def _einvoice_provider(settings: Settings) -> EInvoiceProvider:
+    if settings.einvoice == "http":
+        return HttpEInvoiceProvider(settings.einvoice_url or "", build_client(), _token(settings.einvoice_token))
+    return SimulatedEInvoiceProvider(Memory(_remembers(settings, "einvoice")))
+
+
+def _payment_provider(settings: Settings) -> PaymentProvider:
+    if settings.payment_provider == "http":
+        token = _token(settings.payment_provider_token)
+        return HttpPaymentProvider(settings.payment_provider_url or "", build_client(), token)
+    return SimulatedPaymentProvider(Memory(_remembers(settings, "payment")))
+
+
+def _remembers(settings: Settings, party: str) -> Path | None:
+    return settings.simulator_dir / f"{party}.sqlite" if settings.simulator_dir else None
+
+
+def _token(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
