@@ -48,6 +48,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "invalid_quantity": (422, "The quantity is not one that can be ordered"),
     "invalid_gift": (422, "A gift belongs to a line that is bought"),
     "discount_above_price": (422, "The discounts are more than the price"),
+    "rate_of_own_currency": (422, "The functional currency needs no rate"),
     "unknown_superior": (422, "The superior is not known, or would be their own superior"),
 }
 """Domain error code to HTTP status and title; a code without a row is a conflict with what is recorded (409)."""

@@ -1,5 +1,6 @@
 """Brings a database to the schema of this release, and writes the next version when the models have moved on."""
 
+import functools
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,7 @@ async def is_at_head(engine: AsyncEngine) -> bool:
     """Whether nothing is left to migrate."""
     async with engine.connect() as connection:
         current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())
-    return set(current) == set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    return frozenset(current) == _heads()
 
 
 async def check_models(engine: AsyncEngine) -> None:
@@ -57,6 +58,11 @@ async def draft_version(engine: AsyncEngine, message: str) -> Path:
     if written is None or isinstance(written, list):
         raise RuntimeError("alembic wrote no version, or several")
     return Path(written.path)
+
+
+@functools.cache
+def _heads() -> frozenset[str]:
+    return frozenset(ScriptDirectory.from_config(alembic_config()).get_heads())
 
 
 def _next_revision() -> str:

@@ -1,4 +1,4 @@
-"""What a fresh database needs before the first order: a legal entity with its accounts, a warehouse, payment methods."""
+"""What a fresh database needs before the first order: legal entity with accounts, warehouse, payment methods."""
 
 from collections.abc import Mapping
 from decimal import Decimal

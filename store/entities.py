@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
 from domain.posting.roles import DEFAULT_ACCOUNTS
-from models.masters import AccountMapping, LegalEntity
+from models.masters import AccountMapping, FxRate, LegalEntity
 from store import masters
 from store.masters import Put
 
@@ -20,6 +20,12 @@ class FunctionalCurrencyFixed(DomainError):
     """The entity's books are kept in a currency already: entries, orders or the value of stock."""
 
     code = "functional_currency_fixed"
+
+
+class RateOfOwnCurrency(DomainError):
+    """The functional currency is worth one of itself; nobody sets a rate for it."""
+
+    code = "rate_of_own_currency"
 
 
 _HAS_BOOKS = text("""
@@ -39,6 +45,14 @@ async def put(session: AsyncSession, entity: LegalEntity) -> Put:
     done = await masters.put(session, entity)
     await ensure_accounts(session, entity.entity_id)
     return done
+
+
+async def put_rate(session: AsyncSession, rate: FxRate) -> Put:
+    """Afterwards the rate holds from its date on. Raises MasterNotFound for the entity, and RateOfOwnCurrency."""
+    entity = await masters.get(session, LegalEntity, rate.entity_id)
+    if rate.currency == entity.functional_currency:
+        raise RateOfOwnCurrency(currency=rate.currency)
+    return await masters.put(session, rate)
 
 
 async def ensure_accounts(session: AsyncSession, entity_id: str) -> None:

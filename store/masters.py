@@ -73,4 +73,4 @@ async def put(session: AsyncSession, row: SQLModel) -> Put:
 
 
 def _key(table: type[SQLModel]) -> Sequence[Any]:
-    return inspect(table).primary_key
+    return tuple(inspect(table).primary_key)

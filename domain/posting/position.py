@@ -101,7 +101,7 @@ class SalePosition:
     def is_settled(self) -> bool:
         """Whether the customer has paid in full, give or take the tolerance. No money at all settles only a zero."""
         due = self.totals.total_minor
-        return self.settled_minor >= due - self.tolerance_minor and True
+        return self.settled_minor >= due - self.tolerance_minor and (self.settled_minor > 0 or due == 0)
 
     def paid(self, minor: int) -> "SalePosition":
         """After the customer paid `minor` more."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from hashlib import sha256
 
 from sqlalchemy import text
@@ -10,8 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.costing import Holding
 from domain.errors import DomainError
+from domain.posting.stock import stock_received
 from models.columns import now
+from models.masters import LegalEntity
+from store import journal
+from store.defaults import ENTITY
 from store.inbox import MessageDiffers
+from store.journal import EntityMissing, PostingContext
 from store.stock.waiting import Woken, wake
 
 
@@ -111,6 +117,7 @@ async def receive(session: AsyncSession, receipt: GoodsReceipt, by: str) -> Rece
         "at": now(),
     }
     await session.execute(_MOVE, moved)
+    await _post(session, receipt, sum(values))
     return ReceiptOutcome(repeated=False, woken=tuple(await wake(session)))
 
 
@@ -142,6 +149,18 @@ async def _is_new(session: AsyncSession, receipt: GoodsReceipt, by: str) -> bool
     if first.scalar_one() != receipt.fingerprint:
         raise MessageDiffers(receipt_id=receipt.receipt_id)
     return False
+
+
+async def _post(session: AsyncSession, receipt: GoodsReceipt, value_minor: int) -> None:
+    entry = stock_received(value_minor)
+    if entry is None:
+        return
+    entity = await session.get(LegalEntity, ENTITY)
+    if entity is None:
+        raise EntityMissing(entity_id=ENTITY)
+    currency, key = entity.functional_currency, f"receipt/{receipt.receipt_id}"
+    context = PostingContext(ENTITY, key, None, currency, currency, Decimal(1), now())
+    await journal.post(session, context, [entry], key)
 
 
 def _values(lines: Sequence[ReceiptLine], holdings: dict[str, Holding]) -> list[int]:

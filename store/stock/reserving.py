@@ -151,7 +151,7 @@ def units_by_warehouse(allocations: Sequence[Allocation]) -> dict[str, dict[str,
 _RELEASE = text("""
 WITH freed AS (
     UPDATE reservations SET state = 'released', updated_at = :at
-    WHERE order_no = :order_no AND state = 'active' RETURNING line_id, sku, warehouse, quantity
+    WHERE order_no = ANY(:order_nos) AND state = 'active' RETURNING order_no, line_id, sku, warehouse, quantity
 ), returned AS (
     SELECT sku, warehouse, sum(quantity) AS quantity FROM freed GROUP BY sku, warehouse
 ), locked AS MATERIALIZED (
@@ -162,17 +162,24 @@ WITH freed AS (
     FROM returned JOIN locked USING (sku, warehouse) WHERE s.sku = returned.sku AND s.warehouse = returned.warehouse
 ), counted AS (
     UPDATE order_lines SET allocated = shipped
-    WHERE order_no = :order_no AND line_id IN (SELECT line_id FROM freed)
+    WHERE (order_no, line_id) IN (SELECT order_no, line_id FROM freed)
 )
-SELECT line_id, sku, warehouse, quantity FROM freed ORDER BY sku, warehouse, line_id
+SELECT * FROM freed ORDER BY sku, warehouse, line_id
 """)
 
 
 async def release(session: AsyncSession, order_no: str) -> list[Allocation]:
     """Afterwards nothing is promised to the order any more; returns what was. What has left stays gone."""
+    return (await release_all(session, [order_no])).get(order_no, [])
+
+
+async def release_all(session: AsyncSession, order_nos: Sequence[str]) -> dict[str, list[Allocation]]:
+    """Afterwards nothing is promised to these orders any more; returns what was, by order."""
     await session.flush()
-    rows = (await session.execute(_RELEASE, {"order_no": order_no, "at": now()})).all()
-    return [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in rows]
+    released: dict[str, list[Allocation]] = {}
+    for row in await session.execute(_RELEASE, {"order_nos": list(order_nos), "at": now()}):
+        released.setdefault(row.order_no, []).append(Allocation(row.line_id, row.sku, row.warehouse, row.quantity))
+    return released
 
 
 async def reservations(session: AsyncSession, order_no: str) -> list[Allocation]:

@@ -95,6 +95,16 @@ def test_group_gives_way_to_another_that_has_only_one_choice() -> None:
     ]
 
 
+def test_earlier_choice_is_taken_back_where_it_leaves_no_room_for_a_later_group() -> None:
+    parents = [WantedLine(key, "A", 1) for key in ("1", "2", "3")]
+    gifts = [WantedLine("g", "G", 1, "1"), WantedLine("h", "H", 1, "2"), WantedLine("i", "H", 1, "3")]
+    levels = free(east={"A": 1, "G": 1, "H": 1}, north={"A": 1, "G": 1}, west={"A": 1, "H": 1})
+    allocations = allocate([*parents, *gifts], levels, WAREHOUSES)
+    assert not isinstance(allocations, Shortage)
+    homes = {one.line_id: one.warehouse for one in allocations}
+    assert homes == {"1": "north", "g": "north", "2": "east", "h": "east", "3": "west", "i": "west"}
+
+
 def test_shortage_names_every_sku_and_how_much_is_missing() -> None:
     lines = [WantedLine("1", "A", 5), WantedLine("2", "B", 1), WantedLine("3", "C", 1)]
     levels = free(east={"A": 1, "C": 1}, north={"A": 1, "B": -3})

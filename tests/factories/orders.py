@@ -16,6 +16,7 @@ from models.inbox import InboxMessage
 from models.masters import LegalEntity, Warehouse
 from models.order import Order, OrderLine, OrderSource
 from runtime.database import Sessions
+from store.entities import ensure_accounts
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Line:
 
 
 async def add_masters(session: AsyncSession, *warehouses: str, currency: str = "CNY") -> None:
-    """Afterwards the entity `main` is there, and the warehouses (`main` if none is named), the first one preferred."""
+    """Afterwards the entity `main` is there with its accounts, and the warehouses (`main` if none is named), the first one preferred."""
     entity = {
         "entity_id": "main",
         "name": "Main",
@@ -42,6 +43,7 @@ async def add_masters(session: AsyncSession, *warehouses: str, currency: str = "
         "updated_at": now(),
     }
     await session.execute(insert(LegalEntity).values(entity).on_conflict_do_nothing())
+    await ensure_accounts(session, "main")
     rows = [
         {"code": code, "name": code, "priority": priority, "active": True, "updated_at": now()}
         for priority, code in enumerate(warehouses or ("main",), start=1)

@@ -1,0 +1,205 @@
+"""Invoices of an order: issued by the provider under our key, numbered by us without gaps, taken back by credit notes.
+
+The provider is never called inside a transaction: the invoice is recorded as submitted, then asked for, then what came
+of it is recorded. Only then do order lines count as invoiced and does an invoice bear a number.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.failures import translated
+from activities.invoice_drafts import draft_of, red_lines
+from activities.step import Step, StepResult
+from domain.posting.entry import some
+from domain.posting.progress import LineProgress
+from domain.posting.roles import Role
+from domain.posting.sale import invoice_credited, invoice_issued
+from domain.pricing import SoldAs
+from integrations.einvoice.port import (
+    EInvoiceProvider,
+    InvoiceDraft,
+    InvoiceRef,
+    IssueResult,
+    IssueStatus,
+    RedLine,
+    RedReason,
+)
+from integrations.failure import PartyFailure
+from models.columns import now
+from models.invoice import Invoice, InvoiceLine
+from models.order import Order, OrderLine
+from runtime.database import Sessions
+from store import events, holds, invoices, journal, orders
+from store.events import Event
+from store.holds import Reason
+from store.invoices import InvoiceWithLines
+from store.journal import PostingContext
+
+_CODE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_WITHDRAWN = ("withdrawn",)
+
+
+class InvoicePending(PartyFailure):
+    """The provider has accepted the invoice and not yet decided: ask again."""
+
+    retryable = True
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to ask the provider. `asked_before`: an earlier try may have reached him, though no answer was heard."""
+
+    key: str
+    asked_before: bool
+    draft: InvoiceDraft
+
+
+@dataclass(frozen=True)
+class _RedRequest:
+    """What to take back, of which invoice."""
+
+    key: str
+    asked_before: bool
+    original: InvoiceRef
+    lines: tuple[RedLine, ...]
+
+
+class InvoiceActivities:
+    """What is asked of the e-invoice provider, and what came of it."""
+
+    def __init__(self, sessions: Sessions, provider: EInvoiceProvider) -> None:
+        self._sessions = sessions
+        self._provider = provider
+
+    @activity.defn
+    async def issue_invoice(self, step: Step) -> StepResult:
+        """Effect: every unit that the order keeps is on an issued invoice with a number; or the order is held.
+        Key: the invoice's key, one per attempt that the provider has not rejected.
+        Fails: invoice_pending, einvoice_unavailable and its kin (retryable); account_mapping_missing (final).
+        """
+        with translated():
+            result, request = await self._draft(step)
+            if request is None:
+                return result
+            answer = await self._provider.query(request.key) if request.asked_before else None
+            if answer is None:
+                answer = await self._provider.issue(request.draft, request.key)
+            result = await self._note(step, request.key, answer)
+            if result.standing.cancelling:
+                # Called off while the provider was at it: nobody else may ever hear of this invoice.
+                result = await self._credit_all(step)
+                return StepResult(result.standing, outcome="cancelling")
+            return result
+
+    @activity.defn
+    async def credit_invoices(self, step: Step) -> StepResult:
+        """Effect: every issued invoice of the order is taken back by a credit note, and no invoice is under way.
+        Key: the credit note's key; an invoice has one credit note in force.
+        Fails: invoice_pending, einvoice_unavailable and its kin (retryable).
+        """
+        with translated():
+            async with self._sessions() as session:
+                open_invoice = await invoices.submitted(session, step.order_no, "blue")
+            if open_invoice is not None:
+                key = open_invoice.invoice.invoice_key
+                answer = await self._provider.query(key) or IssueResult.rejected(*_WITHDRAWN)
+                await self._note(step, key, answer)
+            return await self._credit_all(step)
+
+    async def _draft(self, step: Step) -> tuple[StepResult, _Request | None]:
+        async with self._sessions() as session, session.begin():
+            order = await orders.lock(session, step.order_no)
+            if order.cancel_requested_at is not None:
+                return StepResult(await orders.standing(session, step.order_no), outcome="cancelling"), None
+            # Asked again only once somebody has settled what was wrong.
+            if await holds.find_open(session, step.order_no, "invoice_rejected") is not None:
+                return StepResult(await orders.standing(session, step.order_no), held="invoice_rejected"), None
+            waiting = await invoices.submitted(session, step.order_no, "blue")
+            invoice = waiting or await _submit(session, order, step)
+            standing = await orders.standing(session, step.order_no)
+            if invoice is None:
+                return StepResult(standing), None
+            draft = await draft_of(session, invoice)
+            return StepResult(standing), _Request(invoice.invoice.invoice_key, waiting is not None, draft)
+
+    async def _credit_all(self, step: Step) -> StepResult:
+        while (request := await self._draft_credit(step)) is not None:
+            answer = await self._provider.query(request.key) if request.asked_before else None
+            if answer is None:
+                reason = RedReason.ORDER_CANCELLED
+                answer = await self._provider.red(request.original, request.lines, reason, request.key)
+            result = await self._note(step, request.key, answer)
+            if result.held is not None:
+                return result
+        async with self._sessions() as session:
+            return StepResult(await orders.standing(session, step.order_no))
+
+    async def _draft_credit(self, step: Step) -> _RedRequest | None:
+        async with self._sessions() as session, session.begin():
+            await orders.lock(session, step.order_no)
+            waiting = await invoices.submitted(session, step.order_no, "red")
+            note = waiting
+            if note is None:
+                original = await invoices.to_credit(session, step.order_no)
+                if original is None:
+                    return None
+                note = await invoices.submit_credit(session, original, now())
+            blue = await session.get_one(Invoice, note.invoice.original_key)
+            reference = InvoiceRef(blue.invoice_key, blue.provider_number or "")
+            return _RedRequest(note.invoice.invoice_key, waiting is not None, reference, red_lines(note))
+
+    async def _note(self, step: Step, key: str, answer: IssueResult) -> StepResult:
+        """Afterwards the provider's answer is on record, with all that follows from it; the first final one stays."""
+        if answer.status is IssueStatus.PENDING:
+            raise InvoicePending("invoice_pending")
+        async with self._sessions() as session, session.begin():
+            order = await orders.lock(session, step.order_no)
+            found = await invoices.find(session, key)
+            if found is None:
+                raise LookupError(key)
+            held = None
+            if answer.status is IssueStatus.ISSUED and found.invoice.state != "issued":
+                await _note_issued(session, order, found, answer.provider_number)
+            elif answer.status is IssueStatus.REJECTED and found.invoice.state == "submitted":
+                held = await _note_rejected(session, order, found.invoice, answer.errors, step.node)
+            return StepResult(await orders.standing(session, step.order_no), held=held)
+
+
+async def _submit(session: AsyncSession, order: Order, step: Step) -> InvoiceWithLines | None:
+    due = invoices.due(await orders.lines(session, order.order_no))
+    if sum(line.gross_minor for line in due) > 0:
+        return await invoices.submit(session, order, due, now())
+    message_id = f"invoice/not_needed/{order.order_no}"
+    if due and not await events.has_message(session, order.order_no, message_id):
+        await events.record(session, order, Event("invoice.not_needed", node=step.node, message_id=message_id))
+    return None
+
+
+async def _note_issued(
+    session: AsyncSession, order: Order, found: InvoiceWithLines, provider_number: str | None
+) -> None:
+    invoice, issued_at = found.invoice, now()
+    is_red = invoice.kind == "red"
+    tax_moved = await _count_invoiced(session, order, found.lines, -1 if is_red else 1)
+    if is_red:
+        await _post_credit(session, order, invoice)
+    elif (entry := invoice_issued(tax_moved)) is not None:
+        key = f"invoiced/{order.order_no}/{invoice.invoice_key}"
+        await journal.post(session, PostingContext.of(order, issued_at), [entry], key)
+    invoice.state, invoice.issued_at = "issued", issued_at
+    invoice.provider_number, invoice.problems = provider_number, None
+    # Last: until this transaction ends nobody else gets a number.
+    invoice.invoice_no = await invoices.take_number(session, invoice)
+    told = {
+        "invoice_key": invoice.invoice_key,
+        "invoice_no": invoice.invoice_no,
+        "gross_minor": invoice.gross_minor,
+        "currency": invoice.currency,
+    }
+    if is_red:
+        told["original_key"] = invoice.original_key
+    await events.record(session, order, Event("invoice.credited" if is_red else "invoice.issued", told))

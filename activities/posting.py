@@ -1,0 +1,140 @@
+"""The books of one order: where its sale stands in them, and money that waits to be posted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.errors import DomainError
+from domain.posting.entry import Entry, cr, dr, entry_of, some
+from domain.posting.position import SalePosition, SaleTotals
+from domain.posting.progress import LineProgress
+from domain.posting.roles import PaymentCategory, Role
+from domain.posting.sale import payment_received, sale_accepted
+from domain.pricing import SoldAs
+from models.order import Order, OrderLine
+from models.payment import Payment
+from store import holds, journal, orders, payments, rates, revenue
+from store.holds import Reason
+from store.journal import AccountMappingMissing, PostingContext, RateMissing
+
+CURABLE = ("fx_rate_missing", "account_mapping_missing", "payment_method_unknown")
+"""Holds for what finance has left out of the masters: with it there, the money can be posted."""
+
+_CASH_ON_DELIVERY = "cash_on_delivery"
+
+
+class MethodUnknown(DomainError):
+    """Nobody has said of which category the payment method is."""
+
+    code = "payment_method_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """An order's sale as its books have it."""
+
+    lines: Sequence[OrderLine]
+    progress: dict[str, LineProgress]
+    """Of the lines sold as principal, by line id."""
+    position: SalePosition
+    undone: bool
+
+
+async def sale_of(session: AsyncSession, order: Order) -> Sale:
+    """The sale as its books have it now: posted money, recognised units, VAT that invoices made due.
+
+    The tolerance in the position is what was in fact written off, so that its balances are those of the books whatever
+    tolerance was in force then. The order's row must be locked.
+    """
+    lines = await orders.lines(session, order.order_no)
+    money = await payments.booked(session, order)
+    invoiced = await revenue.invoiced_units(session, order.order_no) if any(line.invoiced for line in lines) else {}
+    principal = [line for line in lines if line.sold_as == SoldAs.PRINCIPAL]
+    progress = {
+        line.line_id: LineProgress(
+            line.quantity, line.net_minor, line.tax_minor, line.recognised, invoiced.get(line.line_id, 0)
+        )
+        for line in principal
+    }
+    totals = SaleTotals(
+        total_minor=order.total_minor,
+        tax_minor=sum(line.tax_minor for line in principal),
+        platform_minor=order.platform_discount_minor,
+        agent_minor=sum(line.gross_minor for line in lines if line.sold_as != SoldAs.PRINCIPAL),
+    )
+    position = SalePosition(
+        totals,
+        tolerance_minor=abs(money.written_off_minor),
+        receivable=Role.COD_RECEIVABLE if order.payment_terms == _CASH_ON_DELIVERY else Role.RECEIVABLE,
+        settled_minor=money.settled_minor,
+        passed_net_minor=sum(line.passed_net_minor for line in progress.values()),
+        passed_tax_minor=sum(line.passed_tax_minor for line in progress.values()),
+        tax_due_minor=sum(line.tax_due_minor for line in progress.values()),
+    )
+    return Sale(lines, progress, position, money.undone)
+
+
+async def post_unposted(
+    session: AsyncSession, order: Order, node: str | None = None, *, new: Payment | None = None
+) -> str | None:
+    """Afterwards all money that counts towards the order is in its books, once; or the order is held, and why is told.
+
+    Every posting of a sale begins with this: the books follow the order in which money came. Payments other than `new`
+    have waited; once they are posted the holds they waited under are resolved. The order's row must be locked.
+    """
+    waiting = await payments.unposted(session, order.order_no) if order.paid_minor else ()
+    if not waiting and not _opens_a_claim(order):
+        return None
+    try:
+        await _post(session, order, waiting)
+    except (RateMissing, AccountMappingMissing, MethodUnknown) as missing:
+        reason = Reason(missing.code, "money cannot be posted", missing.facts, node)
+        await holds.open_hold(session, order, reason)
+        return missing.code
+    if any(payment is not new for payment in waiting):
+        await holds.resolve(session, order, CURABLE, "posted", by="orderflow", reason="all money is posted")
+    return None
+
+
+def _opens_a_claim(order: Order) -> bool:
+    """Whether somebody owes us money for the order from the start: a platform that pays all of it."""
+    return order.total_minor == 0 and order.platform_discount_minor > 0
+
+
+async def _post(session: AsyncSession, order: Order, waiting: Sequence[Payment]) -> None:
+    if not await rates.take_rate(session, order):
+        raise RateMissing(currency=order.currency)
+    sale = await sale_of(session, order)
+    if _opens_a_claim(order) and not sale.undone:
+        opening = some(sale_accepted(SalePosition(sale.position.totals)))
+        context = PostingContext.of(order, order.received_at)
+        await journal.post(session, context, opening, f"sale_accepted/{order.order_no}")
+    before = sale.position
+    for payment in waiting:
+        category = await _category(session, payment)
+        # What the order's status counts as written off is what the books write off.
+        after = replace(before, tolerance_minor=abs(order.written_off_minor)).paid(payment.amount_minor)
+        entry = _to_give_back(payment, category) if sale.undone else _received(before, after, category)
+        context = PostingContext.of(order, payment.paid_at)
+        await journal.post(session, context, some(entry), f"payment/{order.order_no}/{payment.payment_id}")
+        payment.category, payment.state = category.value, payments.LATE if sale.undone else payments.APPLIED
+        before = after
+
+
+async def _category(session: AsyncSession, payment: Payment) -> PaymentCategory:
+    if payment.category:
+        return PaymentCategory(payment.category)
+    category = await payments.category_of(session, payment.method)
+    if category is None:
+        raise MethodUnknown(method=payment.method, payment_id=payment.payment_id)
+    return category
+
+
+def _received(before: SalePosition, after: SalePosition, category: PaymentCategory) -> Entry | None:
+    return payment_received(before, after, category.debit_role)
+
+
+def _to_give_back(payment: Payment, category: PaymentCategory) -> Entry | None:
+    minor = payment.amount_minor
+    return entry_of("payment_received", dr(category.debit_role, minor), cr(Role.REFUND_PAYABLE, minor))

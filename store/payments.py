@@ -1,0 +1,120 @@
+"""Payments and refunds: what came in, what of it is in the books, what goes back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.order import Lifecycle
+from domain.posting.roles import PaymentCategory
+from models.order import Order
+from models.payment import Payment, Refund
+
+APPLIED = "applied"
+"""Counts towards the order and is in its books."""
+UNPOSTED = "unposted"
+"""Counts towards the order; its posting waits for a rate, an account or the method's category."""
+LATE = "late"
+"""Came for an order that was undone: in the books as money to give back."""
+UNAPPLIED = "unapplied"
+"""On record only, in another currency than the order's; in no books."""
+
+COUNTED = frozenset({APPLIED, UNPOSTED, LATE})
+_CATEGORIES = frozenset(category.value for category in PaymentCategory)
+_UNDONE = frozenset({Lifecycle.CANCELLED, Lifecycle.EXPIRED, Lifecycle.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What of an order's money is in its books. `undone`: its sale was taken out of them, or never comes to be."""
+
+    settled_minor: int
+    """Applied payments less what was approved to go back of them."""
+    written_off_minor: int
+    undone: bool
+
+
+_BOOKED = text("""
+SELECT (SELECT coalesce(sum(amount_minor), 0) FROM payments
+        WHERE order_no = :order_no AND state = 'applied') AS applied,
+       (SELECT coalesce(sum(r.amount_minor), 0)
+        FROM refunds r JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
+        WHERE r.order_no = :order_no AND p.state = 'applied') AS approved,
+       (SELECT coalesce(sum(CASE l.side WHEN 'Dr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
+        FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
+        WHERE e.voucher_no = :voucher_no AND l.role = 'rounding' AND e.currency = :currency) AS written_off,
+       EXISTS (SELECT 1 FROM journal_entries WHERE event_key = :undone_key) AS undone
+""")
+
+
+def undone_key(order_no: str) -> str:
+    """The key of the posting that takes the order's sale out of the books."""
+    return f"sale_undone/{order_no}"
+
+
+async def booked(session: AsyncSession, order: Order) -> Booked:
+    """What the books know of the order's money, this transaction's own changes included."""
+    await session.flush()
+    asked = {
+        "order_no": order.order_no,
+        "voucher_no": order.voucher_no,
+        "currency": order.currency,
+        "undone_key": undone_key(order.order_no),
+    }
+    row = (await session.execute(_BOOKED, asked)).one()
+    return Booked(
+        settled_minor=int(row.applied - row.approved),
+        written_off_minor=int(row.written_off),
+        undone=bool(row.undone) or order.lifecycle in _UNDONE,
+    )
+
+
+async def category_of(session: AsyncSession, method: str) -> PaymentCategory | None:
+    """The category under which the method is known; None: nobody has said, and it must not be guessed."""
+    known = await session.execute(
+        text("SELECT category FROM payment_methods WHERE method = :method"), {"method": method}
+    )
+    category = known.scalar_one_or_none()
+    return PaymentCategory(category) if category in _CATEGORIES else None
+
+
+async def find(session: AsyncSession, order_no: str, payment_id: str) -> Payment | None:
+    """The order's payment of this id, if it has come."""
+    return await session.get(Payment, (order_no, payment_id))
+
+
+async def of_order(session: AsyncSession, order_no: str) -> Sequence[Payment]:
+    """The order's payments in the order in which they were recorded."""
+    query = select(Payment).where(Payment.order_no == order_no)
+    return (await session.exec(query.order_by(col(Payment.recorded_at), col(Payment.payment_id)))).all()
+
+
+async def unposted(session: AsyncSession, order_no: str) -> Sequence[Payment]:
+    """The order's payments that are not in the books yet, the first one first."""
+    query = select(Payment).where(Payment.order_no == order_no, Payment.state == UNPOSTED)
+    return (await session.exec(query.order_by(col(Payment.recorded_at), col(Payment.payment_id)))).all()
+
+
+async def refunds_of(session: AsyncSession, order_no: str) -> Sequence[Refund]:
+    """The order's refunds in the order of their numbers."""
+    query = select(Refund).where(Refund.order_no == order_no)
+    return sorted((await session.exec(query)).all(), key=lambda refund: (len(refund.refund_id), refund.refund_id))
+
+
+async def find_refund(session: AsyncSession, refund_id: str) -> Refund:
+    """The refund; it must be there."""
+    return await session.get_one(Refund, refund_id)
+
+
+async def refusals(session: AsyncSession, order_no: str) -> Mapping[str, int]:
+    """How often the provider has refused each refund of the order; refunds never refused are left out."""
+    rows = await session.execute(
+        text("""
+        SELECT data->>'refund_id' AS refund_id, count(*) AS times FROM order_events
+        WHERE order_no = :order_no AND kind = 'refund.refused' GROUP BY 1
+        """),
+        {"order_no": order_no},
+    )
+    return {row.refund_id: row.times for row in rows}

@@ -1,0 +1,212 @@
+"""A shop without a database: activities under their real names that remember what was asked of them.
+
+For tests of the workflow's own decisions. What the real activities do is tested on a real database.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.orders import (
+    BranchInput,
+    BranchResult,
+    CancelInput,
+    CloseInput,
+    HoldInput,
+    NotifyInput,
+    ResolveInput,
+    WaitInput,
+    WaitResult,
+)
+from activities.step import Fact, Step, StepResult
+from domain.flow.decide import decide
+from domain.order import Standing, has_ended
+
+
+@dataclass
+class Payment:
+    """A payment fact that lies in the shop's inbox: what the order's payment status is once it is applied."""
+
+    status: str = "paid"
+    hold: str | None = None
+
+
+@dataclass
+class Scan:
+    """A carrier fact in the shop's inbox: the fulfilment status once it is applied."""
+
+    status: str
+
+
+@dataclass
+class Shop:
+    """State of the one order that the shop has, and the script of what goes wrong."""
+
+    standing: Standing = field(default_factory=Standing)
+    inbox: dict[int, Payment | Scan | None] = field(default_factory=dict)
+    # How many more times a step holds (by reason), fails finally (by code) or finds nobody (retryable error).
+    holds: dict[str, list[str]] = field(default_factory=dict)
+    fails: dict[str, list[str]] = field(default_factory=dict)
+    away: Counter[str] = field(default_factory=Counter)
+    collected: bool = False
+    calls: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
+
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        return [
+            self.check_order,
+            self.decide_branch,
+            self.open_wait,
+            self.open_hold,
+            self.resolve_holds,
+            self.begin_cancel,
+            self.withdraw_cancel,
+            self.close_order,
+            self.notify,
+            self.acknowledge,
+            self.reserve_stock,
+            self.release_stock,
+            self.apply_payment,
+            self.refund_payments,
+            self.book_shipments,
+            self.cancel_shipments,
+            self.apply_scan,
+            self.issue_invoice,
+            self.credit_invoices,
+            self.recognise_revenue,
+            self.reverse_revenue,
+        ]
+
+    def _now(self, **changes: Any) -> StepResult:
+        self.standing = dataclasses.replace(self.standing, version=self.standing.version + 1, **changes)
+        return StepResult(self.standing)
+
+    def _step(self, name: str, **changes: Any) -> StepResult:
+        self.calls.append(name)
+        if self.away[name]:
+            self.away[name] -= 1
+            raise RuntimeError("nobody there")
+        if self.fails.get(name):
+            code = self.fails[name].pop(0)
+            raise ApplicationError(code, type=code, non_retryable=True)
+        if self.holds.get(name):
+            reason = self.holds[name].pop(0)
+            held = self._now(blocking_holds=(*self.standing.blocking_holds, reason))
+            return dataclasses.replace(held, held=reason)
+        return self._now(**changes)
+
+    @activity.defn
+    async def check_order(self, step: Step) -> StepResult:
+        return self._step("check_order", lifecycle="accepted")
+
+    @activity.defn
+    async def decide_branch(self, branch: BranchInput) -> BranchResult:
+        self.calls.append("decide_branch")
+        decision = decide(branch.branch, branch.facts)
+        return BranchResult(decision.label, decision.next)
+
+    @activity.defn
+    async def open_wait(self, wait: WaitInput) -> WaitResult:
+        self.calls.append(f"open_wait {wait.event}")
+        return WaitResult(self._now(), activity.info().current_attempt_scheduled_time + wait.keep)
+
+    @activity.defn
+    async def open_hold(self, hold: HoldInput) -> StepResult:
+        self.calls.append(f"open_hold {hold.reason_code}")
+        return self._now(blocking_holds=(*self.standing.blocking_holds, hold.reason_code))
+
+    @activity.defn
+    async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
+        self.resolved.append(resolve.resolution)
+        return self._now(blocking_holds=())
+
+    @activity.defn
+    async def begin_cancel(self, cancel: CancelInput) -> StepResult:
+        self.calls.append("begin_cancel")
+        if self.standing.handed_over or has_ended(self.standing.lifecycle):
+            raise ApplicationError("order_not_cancellable", type="order_not_cancellable", non_retryable=True)
+        return self._now(cancelling=True)
+
+    @activity.defn
+    async def withdraw_cancel(self, cancel: CancelInput) -> StepResult:
+        self.calls.append("withdraw_cancel")
+        return self._now(cancelling=False)
+
+    @activity.defn
+    async def close_order(self, close: CloseInput) -> StepResult:
+        return self._step(f"close {close.result}", lifecycle=close.result, blocking_holds=())
+
+    @activity.defn
+    async def notify(self, note: NotifyInput) -> StepResult:
+        self.notices.append(note.event)
+        return self._now()
+
+    @activity.defn
+    async def acknowledge(self, fact: Fact) -> StepResult:
+        return self._applied("acknowledge", fact)
+
+    @activity.defn
+    async def reserve_stock(self, step: Step) -> StepResult:
+        return self._step("reserve_stock", fulfilment="allocated", blocking_holds=())
+
+    @activity.defn
+    async def release_stock(self, step: Step) -> StepResult:
+        return self._step("release_stock", fulfilment="unallocated")
+
+    @activity.defn
+    async def apply_payment(self, fact: Fact) -> StepResult:
+        return self._applied("apply_payment", fact)
+
+    @activity.defn
+    async def refund_payments(self, step: Step) -> StepResult:
+        return self._step("refund_payments", payment="refunded", money_in=False)
+
+    @activity.defn
+    async def book_shipments(self, step: Step) -> StepResult:
+        return self._step("book_shipments", fulfilment="shipping", lifecycle="fulfilling")
+
+    @activity.defn
+    async def cancel_shipments(self, step: Step) -> StepResult:
+        voided = self._step("cancel_shipments")
+        return dataclasses.replace(voided, outcome="too_late") if self.collected else voided
+
+    @activity.defn
+    async def apply_scan(self, fact: Fact) -> StepResult:
+        return self._applied("apply_scan", fact)
+
+    @activity.defn
+    async def issue_invoice(self, step: Step) -> StepResult:
+        return self._step("issue_invoice", invoice="full")
+
+    @activity.defn
+    async def credit_invoices(self, step: Step) -> StepResult:
+        return self._step("credit_invoices", invoice="none")
+
+    @activity.defn
+    async def recognise_revenue(self, step: Step) -> StepResult:
+        return self._step("recognise_revenue", revenue="full", revenue_due=False)
+
+    @activity.defn
+    async def reverse_revenue(self, step: Step) -> StepResult:
+        return self._step("reverse_revenue", revenue="none")
+
+    def _applied(self, name: str, fact: Fact) -> StepResult:
+        if fact.inbox_id not in self.inbox:
+            self.calls.append(f"{name} forged")
+            return dataclasses.replace(self._now(), outcome="ignored")
+        match self.inbox[fact.inbox_id]:
+            case Payment(status=status, hold=hold):
+                holds = (hold,) if hold else self.standing.blocking_holds
+                return self._step(name, payment=status, money_in=True, blocking_holds=holds)
+            case Scan(status=status):
+                due = status in ("delivered", "partially_delivered")
+                return self._step(name, fulfilment=status, revenue_due=due)
+            case _:
+                return self._step(name)
+

@@ -1,0 +1,98 @@
+"""One order on a server whose clock skips, with a shop that remembers what was asked of it."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from domain.flow.definition import FlowDefinition, FlowSnapshot
+from flows import builtin_flows
+from tests.factories.flows import order_facts
+from tests.fakes.shop import Payment, Scan, Shop
+from workflows.follow_up import FollowUpWorkflow
+from workflows.order.contract import (
+    CARRIER_QUEUE,
+    EINVOICE_QUEUE,
+    ORDERS_QUEUE,
+    PAYMENTS_QUEUE,
+    SIGNALS,
+    CancelRequest,
+    CancelResult,
+    FactSignal,
+    OrderInput,
+    OrderResult,
+    ResolveRequest,
+    order_workflow_id,
+)
+from workflows.order.workflow import OrderWorkflow
+
+
+@dataclass
+class Running:
+    """An order under way: its shop, its handle, and the ways to act on it."""
+
+    environment: WorkflowEnvironment
+    shop: Shop
+    handle: WorkflowHandle[OrderWorkflow, OrderResult]
+
+    async def tell(self, inbox_id: int, fact: Payment | Scan | None) -> None:
+        """The fact is committed and signalled."""
+        self.shop.inbox[inbox_id] = fact
+        kind = {Payment: "payment.settled", Scan: "parcel.scanned"}.get(type(fact), "stock.replenished")
+        await self.handle.signal(SIGNALS[kind], FactSignal(inbox_id))
+
+    async def forge(self, signal: str, inbox_id: int) -> None:
+        await self.handle.signal(signal, FactSignal(inbox_id))
+
+    async def cancel(self) -> CancelResult:
+        result: CancelResult = await self.handle.execute_update(
+            "cancel", CancelRequest("c-1", "service", "changed their mind"), result_type=CancelResult
+        )
+        return result
+
+    async def resolve(self, choice: str) -> None:
+        await self.handle.execute_update("resolve_exception", ResolveRequest("r-1", "ops", choice, "checked", "looked at it"))
+
+    async def until(self, call: str, times: int = 1) -> None:
+        """Waits until the shop has been asked this so often; time stands still meanwhile."""
+        while self.shop.calls.count(call) < times:
+            await self.handle.query(OrderWorkflow.state)
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start(time_skipping: Callable[[], Awaitable[WorkflowEnvironment]]) -> AsyncIterator[Start]:
+    """Starts an order of a flow (the built-in normal one) in a shop."""
+    async with AsyncExitStack() as workers:
+
+        async def begin(shop: Shop, flow: FlowDefinition | None = None, **facts: object) -> Running:
+            environment = await time_skipping()
+            for queue in (ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
+                worker = Worker(
+                    environment.client,
+                    task_queue=queue,
+                    workflows=[OrderWorkflow, FollowUpWorkflow] if queue == ORDERS_QUEUE else [],
+                    activities=shop.activities(),
+                    # Every workflow task replays from the start: whatever is not deterministic shows.
+                    max_cached_workflows=0,
+                )
+                await workers.enter_async_context(worker)
+            order_no = f"SO{uuid.uuid4().hex[:12].upper()}"
+            order = OrderInput(order_no, FlowSnapshot.of(flow or normal()), dict(order_facts(**facts)))
+            handle = await environment.client.start_workflow(
+                OrderWorkflow.run, order, id=order_workflow_id(order_no), task_queue=ORDERS_QUEUE
+            )
+            return Running(environment, shop, handle)
+
+        yield begin
+
+
+def normal() -> FlowDefinition:
+    return next(flow for flow in builtin_flows() if flow.key == "normal")
