@@ -23,7 +23,6 @@ class LabelRequest:
     shipment_no: str
     key: str
     asked_before: bool
-    refused_before: bool
     consignment: Consignment
 
 
@@ -49,7 +48,6 @@ async def labels_to_ask(
             shipment_no=one.shipment.shipment_no,
             key=label_key(one.shipment.shipment_no, refusals),
             asked_before=one.shipment.shipment_no not in new,
-            refused_before=one.shipment.shipment_no in refusals,
             consignment=_consignment(order, one, names, cash[one.shipment.shipment_no]),
         )
         for one in waiting

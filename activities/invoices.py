@@ -5,7 +5,6 @@ of it is recorded. Only then do order lines count as invoiced and does an invoic
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,12 +12,10 @@ from temporalio import activity
 
 from activities.failures import translated
 from activities.invoice_drafts import draft_of, red_lines
+from activities.posting import sale_of
 from activities.step import Step, StepResult
-from domain.posting.entry import some
-from domain.posting.progress import LineProgress
-from domain.posting.roles import Role
+from domain.posting.entry import Entry
 from domain.posting.sale import invoice_credited, invoice_issued
-from domain.pricing import SoldAs
 from integrations.einvoice.port import (
     EInvoiceProvider,
     InvoiceDraft,
@@ -30,8 +27,8 @@ from integrations.einvoice.port import (
 )
 from integrations.failure import PartyFailure
 from models.columns import now
-from models.invoice import Invoice, InvoiceLine
-from models.order import Order, OrderLine
+from models.invoice import Invoice
+from models.order import Order
 from runtime.database import Sessions
 from store import events, holds, invoices, journal, orders
 from store.events import Event
@@ -179,27 +176,51 @@ async def _submit(session: AsyncSession, order: Order, step: Step) -> InvoiceWit
     return None
 
 
-async def _note_issued(
-    session: AsyncSession, order: Order, found: InvoiceWithLines, provider_number: str | None
-) -> None:
+async def _note_issued(session: AsyncSession, order: Order, found: InvoiceWithLines, number: str | None) -> None:
     invoice, issued_at = found.invoice, now()
     is_red = invoice.kind == "red"
-    tax_moved = await _count_invoiced(session, order, found.lines, -1 if is_red else 1)
-    if is_red:
-        await _post_credit(session, order, invoice)
-    elif (entry := invoice_issued(tax_moved)) is not None:
-        key = f"invoiced/{order.order_no}/{invoice.invoice_key}"
+    entry, key = await _count(session, order, found)
+    if entry is not None:
         await journal.post(session, PostingContext.of(order, issued_at), [entry], key)
     invoice.state, invoice.issued_at = "issued", issued_at
-    invoice.provider_number, invoice.problems = provider_number, None
-    # Last: until this transaction ends nobody else gets a number.
+    invoice.provider_number, invoice.problems = number, None
+    # Last: until this transaction ends nobody else gets a number of the series.
     invoice.invoice_no = await invoices.take_number(session, invoice)
     told = {
         "invoice_key": invoice.invoice_key,
         "invoice_no": invoice.invoice_no,
+        "original_key": invoice.original_key,
         "gross_minor": invoice.gross_minor,
         "currency": invoice.currency,
     }
-    if is_red:
-        told["original_key"] = invoice.original_key
     await events.record(session, order, Event("invoice.credited" if is_red else "invoice.issued", told))
+
+
+async def _count(session: AsyncSession, order: Order, found: InvoiceWithLines) -> tuple[Entry | None, str]:
+    """Order lines count the units as invoiced, or no longer; returns the VAT point this moves, and its key."""
+    sale = await sale_of(session, order)
+    by_id = {line.line_id: line for line in sale.lines}
+    sign = -1 if found.invoice.kind == "red" else 1
+    tax_minor = 0
+    for line in found.lines:
+        # Goods sold for a consignor carry his VAT; and the books of a sale that was undone are at zero already.
+        if line.line_id in sale.progress and not sale.undone:
+            tax_minor += sale.progress[line.line_id].invoicing(sign * line.quantity)
+        by_id[line.line_id].invoiced += sign * line.quantity
+    if sign > 0:
+        return invoice_issued(tax_minor), f"invoiced/{order.order_no}/{found.invoice.invoice_key}"
+    return invoice_credited(-tax_minor), f"credited/{order.order_no}/{found.invoice.original_key}"
+
+
+async def _note_rejected(
+    session: AsyncSession, order: Order, invoice: Invoice, problems: tuple[str, ...], node: str
+) -> str | None:
+    invoice.state, invoice.problems = "rejected", list(problems)
+    # Events leave the house: of what the provider said only what is a code goes with them, in case he quotes the buyer.
+    codes = [problem for problem in problems if _CODE.fullmatch(problem)]
+    told = {"invoice_key": invoice.invoice_key, "problems": codes}
+    await events.record(session, order, Event("invoice.rejected", told, node=node))
+    if problems == _WITHDRAWN:
+        return None
+    await holds.open_hold(session, order, Reason("invoice_rejected", ", ".join(codes) or "rejected", told, node))
+    return "invoice_rejected"

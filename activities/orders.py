@@ -9,16 +9,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.failures import translated
+from activities.posting import post_cured, post_unposted
 from activities.step import Fact, Step, StepResult
 from domain.errors import DomainError
 from domain.flow.decide import decide
 from domain.flow.nodes import BranchNode
 from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
 from models.columns import now
-from models.masters import Customer, FxRate, Product
+from models.masters import Customer, Product
 from models.order import Order, OrderDecision, OrderLine
 from runtime.database import Sessions
-from store import events, holds, inbox, orders
+from store import events, holds, inbox, orders, rates
 from store.events import Event
 from store.holds import Reason
 
@@ -144,7 +145,8 @@ class OrderActivities:
                 await holds.resolve(session, order, _CHECKED, "retried", by="orderflow", reason="check passed")
                 order.lifecycle = moved(order.lifecycle, Lifecycle.ACCEPTED)
                 await events.record(session, order, Event("order.accepted", node=step.node))
-                return StepResult(await orders.standing(session, step.order_no))
+                held = await post_unposted(session, order, step.node)
+                return StepResult(await orders.standing(session, step.order_no), held=held)
 
     @activity.defn
     async def decide_branch(self, branch: BranchInput) -> BranchResult:
@@ -206,14 +208,16 @@ class OrderActivities:
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
-        """Effect: no hold of the order is open any more; each says who settled it, how and why.
+        """Effect: the order's holds are settled, and say by whom, how and why; money that could not be posted now is.
         Key: open holds; what is settled stays as it was settled.
         Fails: order_not_found (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, resolve.order_no)
-                await holds.resolve(session, order, (), resolve.resolution, by=resolve.by, reason=resolve.reason)
+                told = {"by": resolve.by, "reason": resolve.reason}
+                settled = await holds.resolve(session, order, (), resolve.resolution, **told)
+                await post_cured(session, order, settled)
                 return StepResult(await orders.standing(session, resolve.order_no))
 
     @activity.defn
@@ -304,7 +308,7 @@ async def _objection(session: AsyncSession, order: Order, node: str) -> Reason |
         return Reason("unknown_sku", "not in the product master", {"skus": unknown}, node)
     if not order.priced_by_client and (differing := _price_differences(order, lines, products)):
         return Reason("price_mismatch", "the catalogue has other prices", {"lines": differing}, node)
-    if order.fx_rate is None and not await _take_rate(session, order):
+    if order.fx_rate is None and not await rates.take_rate(session, order):
         return Reason("fx_rate_missing", f"no rate for {order.currency}", {"currency": order.currency}, node)
     if order.customer_id is not None:
         customer = await session.get(Customer, order.customer_id)
@@ -325,22 +329,6 @@ def _price_differences(order: Order, lines: Sequence[OrderLine], products: dict[
     if order.seller_discount_minor or order.platform_discount_minor:
         differing.append("discounts")
     return differing
-
-
-async def _take_rate(session: AsyncSession, order: Order) -> bool:
-    query = (
-        select(FxRate)
-        .where(
-            FxRate.entity_id == order.entity_id,
-            FxRate.currency == order.currency,
-            FxRate.valid_from <= order.received_at.date(),
-        )
-        .order_by(col(FxRate.valid_from).desc())
-        .limit(1)
-    )
-    rate = (await session.exec(query)).one_or_none()
-    order.fx_rate = rate.rate if rate else None
-    return rate is not None
 
 
 def _leads_to(branch: BranchNode, label: str) -> str:

@@ -1,7 +1,6 @@
 """Money of an order: what comes in is counted and posted once, what has to go back goes back once."""
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
@@ -12,7 +11,9 @@ from activities import refunds
 from activities.failures import translated
 from activities.posting import post_unposted
 from activities.step import Fact, Step, StepResult
+from domain.errors import DomainError
 from domain.order import Figures, Lifecycle, axes_of, has_ended
+from integrations.failure import PartyFailure
 from integrations.payment.port import PaymentProvider, RefundStatus
 from models.inbox import InboxMessage
 from models.order import Order
@@ -23,6 +24,19 @@ from store.events import Event
 from store.holds import Reason
 
 _KIND = "payment.settled"
+_DEPOSIT_TERMS = "deposit_balance"
+
+
+class PaymentUnreadable(DomainError):
+    """A payment message that our door let in does not say what a payment has to say."""
+
+    code = "payment_unreadable"
+
+
+class RefundPending(PartyFailure):
+    """The provider has accepted a refund and not settled it yet: ask again."""
+
+    retryable = True
 
 
 class _Report(BaseModel):
@@ -69,7 +83,7 @@ class PaymentActivities:
         """Effect: the payment is on record, counted and posted; a difference holds the order. An order that was undone
             only keeps it to give it back. Money that cannot be posted yet is counted all the same and holds the order.
         Key: (order, payment id) and the posting `payment/<order_no>/<payment_id>`.
-        Fails: order_not_found (final).
+        Fails: order_not_found, payment_unreadable (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
@@ -92,19 +106,15 @@ class PaymentActivities:
         """
         with translated():
             asked, held = await self._approve(step)
-            if held is not None:
-                return await self._standing(step.order_no, held)
             statuses = [await self._give_back(step, request) for request in asked]
             if RefundStatus.PENDING in statuses:
-                raise refunds.RefundPending("refund_pending", "the provider has not settled it yet")
-            return await self._standing(step.order_no)
+                raise RefundPending("refund_pending", "the provider has not settled it yet")
+            async with self._sessions() as session:
+                held = held or await refunds.hold_of(session, step.order_no)
+                return StepResult(await orders.standing(session, step.order_no), held=held)
 
     async def _receive(self, session: AsyncSession, order: Order, message: InboxMessage) -> tuple[str, str | None]:
         report = _read(message)
-        if report is None:
-            reason = Reason("payment_unreadable", "a payment message cannot be read", {"inbox_id": message.inbox_id})
-            await holds.open_hold(session, order, reason)
-            return "unreadable", reason.code
         known = await payments.find(session, order.order_no, report.payment_id)
         if known is not None:
             return await _recall(session, order, known, report)
@@ -146,14 +156,79 @@ class PaymentActivities:
                 await refunds.settle(session, order, asked, answer, step.node)
         return answer.status
 
-    async def _standing(self, order_no: str, held: str | None = None) -> StepResult:
-        async with self._sessions() as session:
-            held = held or await refunds.refused(session, order_no)
-            return StepResult(await orders.standing(session, order_no), held=held)
 
-
-def _read(message: InboxMessage) -> _Report | None:
+def _read(message: InboxMessage) -> _Report:
     try:
         return _Report.model_validate_json(message.body)
     except ValidationError:
-        return None
+        raise PaymentUnreadable(inbox_id=message.inbox_id) from None
+
+
+def _payment(order: Order, message: InboxMessage, report: _Report) -> Payment:
+    if message.inbox_id is None:
+        raise ValueError("an inbox message has its number once it is stored")
+    return Payment(
+        order_no=order.order_no,
+        payment_id=report.payment_id,
+        inbox_id=message.inbox_id,
+        method=report.method,
+        category="",
+        kind=report.kind or _planned_kind(order),
+        amount_minor=report.amount_minor,
+        currency=report.currency,
+        state=payments.UNPOSTED,
+        paid_at=report.paid_at or message.received_at,
+    )
+
+
+def _planned_kind(order: Order) -> str:
+    if order.payment_terms != _DEPOSIT_TERMS:
+        return "full"
+    return "balance" if order.paid_minor else "deposit"
+
+
+async def _recall(session: AsyncSession, order: Order, known: Payment, report: _Report) -> tuple[str, str | None]:
+    """The first report of a payment stands; one that says another sum is for people to look into."""
+    if (known.amount_minor, known.currency) == (report.amount_minor, report.currency):
+        return "repeated", None
+    told = {"payment_id": known.payment_id, "amount_minor": known.amount_minor, "reported_minor": report.amount_minor}
+    told |= {"currency": known.currency, "reported_currency": report.currency}
+    reason = Reason("payment_conflict", "the same payment was reported with another sum", told)
+    await holds.open_hold(session, order, reason)
+    return "conflict", reason.code
+
+
+async def _set_aside(session: AsyncSession, receipt: _Receipt) -> tuple[str, str | None]:
+    order, payment = receipt.order, receipt.payment
+    category = await payments.category_of(session, payment.method)
+    payment.category, payment.state = category.value if category else "", payments.UNAPPLIED
+    session.add(payment)
+    await events.record(session, order, receipt.event("payment.set_aside"))
+    told = {"payment_id": payment.payment_id, "amount_minor": payment.amount_minor, "currency": payment.currency}
+    reason = Reason("payment_currency", f"the order is in {order.currency}", told)
+    await holds.open_hold(session, order, reason)
+    return "unapplied", reason.code
+
+
+async def _judge(session: AsyncSession, order: Order, payment: Payment) -> None:
+    """Afterwards a difference between what was paid and what is due holds the order, and none does otherwise."""
+    due_minor = order.total_minor - order.paid_minor - order.written_off_minor
+    if due_minor <= 0 and order.paid_minor > payment.amount_minor:
+        await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="the rest has come")
+    if due_minor < 0:
+        told = {"surplus_minor": -due_minor, "currency": order.currency}
+        await holds.open_hold(session, order, Reason("payment_over", "more was paid than is due", told))
+    elif due_minor > 0 and not _is_planned_part(order, payment):
+        told = {"paid_minor": order.paid_minor, "due_minor": due_minor, "currency": order.currency}
+        reason = Reason("payment_short", "a part of the order is not paid", told, blocking=False)
+        await holds.open_hold(session, order, reason)
+
+
+def _is_planned_part(order: Order, payment: Payment) -> bool:
+    is_deposit = order.payment_terms == _DEPOSIT_TERMS and payment.kind == "deposit"
+    return is_deposit and order.paid_minor >= (order.deposit_minor or 0)
+
+
+def _status(order: Order) -> str:
+    money = (order.total_minor, order.paid_minor, order.refunded_minor, order.written_off_minor)
+    return axes_of(Figures(*money, 0, 0, 0, 0, 0, 0, 0, 0)).payment

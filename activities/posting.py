@@ -1,6 +1,6 @@
 """The books of one order: where its sale stands in them, and money that waits to be posted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,13 +12,13 @@ from domain.posting.progress import LineProgress
 from domain.posting.roles import PaymentCategory, Role
 from domain.posting.sale import payment_received, sale_accepted
 from domain.pricing import SoldAs
-from models.order import Order, OrderLine
+from models.order import Order, OrderHold, OrderLine
 from models.payment import Payment
 from store import holds, journal, orders, payments, rates, revenue
 from store.holds import Reason
 from store.journal import AccountMappingMissing, PostingContext, RateMissing
 
-CURABLE = ("fx_rate_missing", "account_mapping_missing", "payment_method_unknown")
+_CURABLE = ("fx_rate_missing", "account_mapping_missing", "payment_method_unknown")
 """Holds for what finance has left out of the masters: with it there, the money can be posted."""
 
 _CASH_ON_DELIVERY = "cash_on_delivery"
@@ -84,7 +84,7 @@ async def post_unposted(
     have waited; once they are posted the holds they waited under are resolved. The order's row must be locked.
     """
     waiting = await payments.unposted(session, order.order_no) if order.paid_minor else ()
-    if not waiting and not _opens_a_claim(order):
+    if not waiting:
         return None
     try:
         await _post(session, order, waiting)
@@ -93,23 +93,45 @@ async def post_unposted(
         await holds.open_hold(session, order, reason)
         return missing.code
     if any(payment is not new for payment in waiting):
-        await holds.resolve(session, order, CURABLE, "posted", by="orderflow", reason="all money is posted")
+        await holds.resolve(session, order, _CURABLE, "posted", by="orderflow", reason="all money is posted")
     return None
 
 
-def _opens_a_claim(order: Order) -> bool:
-    """Whether somebody owes us money for the order from the start: a platform that pays all of it."""
+async def post_cured(session: AsyncSession, order: Order, settled: Iterable[OrderHold]) -> None:
+    """Afterwards money that waited under one of the settled holds is posted, or holds the order again."""
+    if any(hold.reason_code in _CURABLE for hold in settled):
+        await post_unposted(session, order)
+
+
+async def open_claim(session: AsyncSession, order: Order, sale: Sale) -> None:
+    """Afterwards a platform that pays all of the order owes us its money in the books; other orders open no claim.
+
+    To be called before anything else of the sale is posted. Raises RateMissing, AccountMappingMissing.
+    """
+    if _is_claim(order) and not sale.undone:
+        opening = some(sale_accepted(SalePosition(sale.position.totals)))
+        context = PostingContext.of(order, order.received_at)
+        await journal.post(session, context, opening, _claim_key(order))
+
+
+async def has_open_position(session: AsyncSession, order: Order) -> bool:
+    """Whether the books have what the sale's position says: false for a claim that nobody had reason to open."""
+    return not _is_claim(order) or await journal.is_posted(session, _claim_key(order))
+
+
+def _is_claim(order: Order) -> bool:
     return order.total_minor == 0 and order.platform_discount_minor > 0
+
+
+def _claim_key(order: Order) -> str:
+    return f"sale_accepted/{order.order_no}"
 
 
 async def _post(session: AsyncSession, order: Order, waiting: Sequence[Payment]) -> None:
     if not await rates.take_rate(session, order):
         raise RateMissing(currency=order.currency)
     sale = await sale_of(session, order)
-    if _opens_a_claim(order) and not sale.undone:
-        opening = some(sale_accepted(SalePosition(sale.position.totals)))
-        context = PostingContext.of(order, order.received_at)
-        await journal.post(session, context, opening, f"sale_accepted/{order.order_no}")
+    await open_claim(session, order, sale)
     before = sale.position
     for payment in waiting:
         category = await _category(session, payment)

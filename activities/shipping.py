@@ -4,44 +4,22 @@ The carrier is never called inside a transaction: what is wanted is recorded fir
 stays the same however often it is asked, then what came of it is recorded.
 """
 
-from dataclasses import dataclass
-
-from pydantic import AwareDatetime, BaseModel, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.consignments import LabelRequest, label_key, labels_to_ask
 from activities.failures import translated
+from activities.scans import follow
 from activities.step import Fact, Step, StepResult
-from domain.errors import DomainError
 from domain.order import Lifecycle, moved
-from domain.posting.entry import some
-from domain.posting.stock import goods_handed_over
-from domain.shipping import VOIDABLE, ParcelStatus, ScanStatus, progress
+from domain.shipping import VOIDABLE, ParcelStatus
 from integrations.carrier.port import AlreadyCollected, Booking, Carrier, CarrierRefused
 from models.columns import now
-from models.inbox import InboxMessage
-from models.order import Order
-from models.shipping import CarrierScan, Shipment
+from models.shipping import Shipment
 from runtime.database import Sessions
-from store import events, holds, inbox, journal, orders, shipping, stock
+from store import events, holds, inbox, orders, shipping, stock
 from store.events import Event
 from store.holds import Reason
-
-_FAILED = frozenset({ParcelStatus.LOST, ParcelStatus.RETURNED})
-
-
-class ScanUnreadable(DomainError):
-    """A carrier's report that our door let in does not say what a report has to say."""
-
-    code = "scan_unreadable"
-
-
-class _Scan(BaseModel):
-    event_id: str
-    shipment_no: str
-    status: ScanStatus
-    occurred_at: AwareDatetime
 
 
 class ShippingActivities:
@@ -98,7 +76,7 @@ class ShippingActivities:
                 if message is None or message.kind != "parcel.scanned":
                     await events.record_forged(session, order, fact.inbox_id)
                     return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
-                outcome = await _apply(session, order, message)
+                outcome = await follow(session, order, message, fact.inbox_id)
                 standing = await orders.standing(session, fact.order_no)
                 orders.note_progress(order, standing)
                 inbox.mark_applied(message, outcome)
@@ -109,6 +87,9 @@ class ShippingActivities:
             order = await orders.lock(session, step.order_no)
             if order.cancel_requested_at is not None:
                 return StepResult(await orders.standing(session, step.order_no), outcome="cancelling"), []
+            # Asked again only once somebody has settled what was wrong.
+            if await holds.find_open(session, step.order_no, "carrier_refused") is not None:
+                return StepResult(await orders.standing(session, step.order_no), held="carrier_refused"), []
             lines = await orders.lines(session, step.order_no)
             if short := [line.line_id for line in lines if line.allocated < line.quantity - line.cancelled]:
                 reason = Reason("out_of_stock", "units are not reserved", {"line_ids": short}, step.node)
@@ -138,23 +119,24 @@ class ShippingActivities:
         booking = await self._carrier.find(label.key) if label.asked_before else None
         return booking or await self._carrier.book(label.consignment, label.key)
 
-    async def _note_booking(self, step: Step, label: Label, booking: Booking) -> StepResult:
+    async def _note_booking(self, step: Step, label: LabelRequest, booking: Booking) -> StepResult:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
             shipment = await _shipment(session, label.shipment_no)
             unwanted = order.cancel_requested_at is not None or shipment.status == ParcelStatus.VOIDED
-            if not unwanted and shipment.status == ParcelStatus.CREATED:
-                await shipping.move(session, shipment, ParcelStatus.BOOKED, now())
+            if not unwanted and shipment.booked_at is None:
+                # The first report may have come before the carrier's answer: then the parcel is further already.
+                if shipment.status == ParcelStatus.CREATED:
+                    await shipping.move(session, shipment, ParcelStatus.BOOKED, now())
+                shipment.booked_at, shipment.label_url = now(), booking.label_url
                 shipment.carrier, shipment.tracking_no = booking.carrier, booking.tracking_no
-                shipment.label_url = booking.label_url
-                await events.record(session, order, Event("shipment.booked", _told(shipment), node=step.node))
-                if label.refused_before:
-                    settled = {"by": "orderflow", "reason": f"{shipment.shipment_no} booked"}
-                    await holds.resolve(session, order, ("carrier_refused",), "retried", **settled)
+                await events.record(
+                    session, order, Event("shipment.booked", shipping.told_of(shipment), node=step.node)
+                )
             standing = await orders.standing(session, step.order_no)
             return StepResult(standing, outcome="cancelling" if unwanted else "applied")
 
-    async def _note_refusal(self, step: Step, label: Label, code: str) -> StepResult:
+    async def _note_refusal(self, step: Step, label: LabelRequest, code: str) -> StepResult:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
             shipment = await _shipment(session, label.shipment_no)
@@ -179,107 +161,13 @@ class ShippingActivities:
             shipment = await _shipment(session, shipment_no)
             if shipment.status in VOIDABLE:
                 await shipping.move(session, shipment, ParcelStatus.VOIDED, now())
-                await events.record(session, order, Event("shipment.voided", _told(shipment), node=step.node))
+                await events.record(
+                    session, order, Event("shipment.voided", shipping.told_of(shipment), node=step.node)
+                )
             left = shipment.status != ParcelStatus.VOIDED
             standing = await orders.standing(session, step.order_no)
             return StepResult(standing, outcome="too_late" if left else "applied")
 
 
-@dataclass(frozen=True)
-class _Report:
-    """A report that is being applied: the order it belongs to, the message it came in, what it says, and of which parcel."""
-
-    order: Order
-    message: InboxMessage
-    scan: _Scan
-    shipment: Shipment
-
-    def event(self, kind: str) -> Event:
-        told = _told(self.shipment) | {"occurred_at": self.scan.occurred_at.isoformat()}
-        message = self.message
-        return Event(kind, told, actor=message.actor, source=message.source, message_id=message.message_id)
-
-
-async def _apply(session: AsyncSession, order: Order, message: InboxMessage) -> str:
-    scan = _read(message)
-    shipment = await shipping.find(session, scan.shipment_no)
-    if shipment is None or shipment.order_no != order.order_no:
-        await events.record_forged(session, order, _inbox_id(message))
-        return "ignored"
-    kept = CarrierScan(
-        shipment_no=scan.shipment_no,
-        scan_id=scan.event_id,
-        inbox_id=_inbox_id(message),
-        status=scan.status.value,
-        occurred_at=scan.occurred_at,
-    )
-    report = _Report(order, message, scan, shipment)
-    is_first = not await shipping.scans(session, shipment.shipment_no)
-    if not await shipping.add_scan(session, kept):
-        return message.outcome or "repeated"
-    if shipment.status == ParcelStatus.VOIDED:
-        return await _note_stray(session, report) if is_first else "late"
-    return await _follow(session, report)
-
-
-async def _follow(session: AsyncSession, report: _Report) -> str:
-    """The parcel moves forward, if this is news; a report of the past may still tell when it was handed over."""
-    shipment, scan = report.shipment, report.scan
-    ahead = progress(shipment.status, scan.status)
-    if ahead is not None and ahead.hands_over:
-        await _hand_over(session, report)
-    if shipment.handed_over_at is None or scan.occurred_at < shipment.handed_over_at:
-        shipment.handed_over_at = scan.occurred_at
-    if ahead is None:
-        return "late"
-    await shipping.move(session, shipment, ahead.status, scan.occurred_at)
-    if ahead.status is ParcelStatus.DELIVERED:
-        await shipping.count_delivered(session, shipment.shipment_no)
-    if ahead.status is not ParcelStatus.HANDED_OVER:
-        await events.record(session, report.order, report.event(f"shipment.{ahead.status}"))
-    if ahead.status in _FAILED:
-        told = {"shipment_no": shipment.shipment_no, "status": ahead.status.value}
-        await holds.open_hold(session, report.order, Reason("delivery_failed", f"parcel {ahead.status}", told))
-    return "applied"
-
-
-async def _hand_over(session: AsyncSession, report: _Report) -> None:
-    """Units leave stock and their cost goes in transit: whatever the carrier reports first, it has the parcel."""
-    order, shipment = report.order, report.shipment
-    packed = await shipping.parcel(session, shipment)
-    leaving = [stock.LeavingUnits(line.line_id, shipment.warehouse, line.quantity) for line in packed.lines]
-    costs = await stock.ship(session, order.order_no, shipment.shipment_no, leaving)
-    for line in packed.lines:
-        line.cost_minor = costs[line.line_id]
-    await _post_cost(session, report, sum(costs.values()))
-    await shipping.move(session, shipment, ParcelStatus.HANDED_OVER, report.scan.occurred_at)
-    await events.record(session, order, report.event("shipment.handed_over"))
-
-
-async def _note_stray(session: AsyncSession, report: _Report) -> str:
-    """The carrier has fetched what it had agreed to leave: people have to get it back."""
-    told = {"shipment_no": report.shipment.shipment_no, "status": report.scan.status.value}
-    await events.record(session, report.order, report.event("shipment.picked_up_after_cancel"))
-    reason = Reason("picked_up_after_cancel", "the carrier has a parcel that was voided", told)
-    await holds.open_hold(session, report.order, reason)
-    return "applied"
-
-
-def _read(message: InboxMessage) -> _Scan:
-    try:
-        return _Scan.model_validate_json(message.body)
-    except ValidationError:
-        raise ScanUnreadable(inbox_id=message.inbox_id) from None
-
-
 async def _shipment(session: AsyncSession, shipment_no: str) -> Shipment:
     return await session.get_one(Shipment, shipment_no)
-
-
-def _told(shipment: Shipment) -> dict[str, str | None]:
-    return {
-        "shipment_no": shipment.shipment_no,
-        "warehouse": shipment.warehouse,
-        "carrier": shipment.carrier,
-        "tracking_no": shipment.tracking_no,
-    }

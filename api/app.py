@@ -1,6 +1,5 @@
 """The HTTP application: its parts, in the order in which a request meets them."""
 
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -17,6 +16,7 @@ from api.entities import accounts, rates
 from api.entities import routes as entities
 from api.errors import add_error_handlers
 from api.frame import RequestFrame
+from api.inbox.hand_over import HandOver
 from api.openapi import DescribedApp
 from api.payment_methods import routes as payment_methods
 from api.people import keys
@@ -24,6 +24,7 @@ from api.people import routes as people
 from api.products import routes as products
 from api.system import routes as system
 from api.warehouses import routes as warehouses
+from api.webhooks import routes as webhooks
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, load_settings
 from runtime.temporal import connect
@@ -38,6 +39,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     accounts.router,
     rates.router,
     payment_methods.router,
+    webhooks.router,
     system.router,
 )
 
@@ -84,12 +86,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.engine, app.state.sessions = engine, create_sessions(engine)
         # Lazy: the API starts, takes orders in and answers reads while Temporal is away.
         app.state.temporal = app.state.given_temporal or await connect(lazy=True, identity="orderflow-api")
-        with contextlib.suppress(ModuleNotFoundError):  # TEMPORARY
-            from api.inbox.hand_over import HandOver
-
-            app.state.hand_over = HandOver(app.state.sessions, app.state.temporal)
-            await app.state.hand_over.start()
-            open_parts.push_async_callback(app.state.hand_over.stop)
+        app.state.hand_over = HandOver(app.state.sessions, app.state.temporal)
+        await app.state.hand_over.start()
+        open_parts.push_async_callback(app.state.hand_over.stop)
         yield
 
 

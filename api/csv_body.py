@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, get_origin
+from typing import Any, Final, Generic, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -46,6 +46,11 @@ async def read_rows(request: Request, model: type[Row]) -> Iterator[CsvRow[Row]]
     return _rows(reader, header, model)
 
 
+def split_cell(cell: str) -> list[str]:
+    """The values of a cell that holds several: for list fields of a row model, as `BeforeValidator(split_cell)`."""
+    return [part.strip() for part in cell.split(_LIST_SEPARATOR) if part.strip()]
+
+
 def _decoded(raw: bytes) -> str:
     for encoding in ("utf-8-sig", "gb18030"):
         try:
@@ -77,14 +82,13 @@ def _check_header(header: Sequence[str], model: type[BaseModel]) -> None:
 
 
 def _rows(reader: Iterator[list[str]], header: Sequence[str], model: type[Row]) -> Iterator[CsvRow[Row]]:
-    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is list}
     for line, cells, problem in _lines(reader):
         if problem is not None:
             yield CsvRow(line, None, [problem])
         elif len(cells) != len(header):
             yield CsvRow(line, None, [in_body("#", "cell_count", f"The line has not {len(header)} cells")])
         else:
-            yield _validated(line, dict(zip(header, cells, strict=True)), lists, model)
+            yield _validated(line, dict(zip(header, cells, strict=True)), model)
 
 
 def _lines(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str], FieldProblem | None]]:
@@ -102,14 +106,8 @@ def _lines(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str], FieldP
             yield line, cells, None
 
 
-def _validated(line: int, cells: dict[str, str], lists: set[str], model: type[Row]) -> CsvRow[Row]:
-    given: dict[str, Any] = {}
-    for name, cell in cells.items():
-        text = _without_guard(cell.strip())
-        if name in lists:
-            given[name] = [part.strip() for part in text.split(_LIST_SEPARATOR) if part.strip()]
-        elif text:
-            given[name] = text
+def _validated(line: int, cells: dict[str, str], model: type[Row]) -> CsvRow[Row]:
+    given = {name: text for name, cell in cells.items() if (text := _without_guard(cell.strip()))}
     try:
         return CsvRow(line, model.model_validate_strings(given))
     except ValidationError as refused:

@@ -33,8 +33,15 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     # asked for at the wrong moment
     "order_not_cancellable": (409, "The order can no longer be cancelled"),
     "lifecycle_move_refused": (409, "The order cannot move to this state"),
+    "quantity_exceeded": (409, "More units than are left"),
+    "stock_not_reserved": (409, "The goods are not reserved for this order"),
+    "no_flow_matches": (409, "No flow applies to this order"),
+    "flow_version_differs": (409, "This version of the flow has another content"),
+    "no_legal_entity": (409, "The masters lack the legal entity that sells"),
+    "entity_missing": (409, "The masters lack the legal entity that keeps the books"),
+    "account_mapping_missing": (409, "No account is mapped to a role that is needed"),
+    "fx_rate_missing": (409, "There is no exchange rate for this day"),
     "functional_currency_fixed": (409, "The functional currency is fixed by the entries in the journal"),
-    "destination_disabled": (409, "The destination is disabled"),
     # the request contradicts itself, an earlier one, or the masters
     "idempotency_key_reused": (422, "The same key came before with another content"),
     "unknown_currency": (422, "Not a currency in use"),
@@ -48,8 +55,16 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "invalid_quantity": (422, "The quantity is not one that can be ordered"),
     "invalid_gift": (422, "A gift belongs to a line that is bought"),
     "discount_above_price": (422, "The discounts are more than the price"),
+    "shipping_shares_mismatch": (422, "The shares of the shipping fee do not add up to it"),
+    "unknown_warehouse": (422, "No such warehouse"),
+    "flow_refused": (422, "The flow cannot be used as it is"),
+    "condition_refused": (422, "A condition cannot be used as it is"),
     "rate_of_own_currency": (422, "The functional currency needs no rate"),
     "unknown_superior": (422, "The superior is not known, or would be their own superior"),
+    # impossible unless we are wrong
+    "unbalanced_entry": (500, "An entry would not balance"),
+    "impossible_position": (500, "An order's money cannot stand like this"),
+    "condition_failed": (500, "A condition could not be decided"),
 }
 """Domain error code to HTTP status and title; a code without a row is a conflict with what is recorded (409)."""
 
@@ -125,7 +140,8 @@ async def _refused(request: Request, error: Refused) -> Response:
 
 
 async def _domain_error(request: Request, error: DomainError) -> Response:
-    return problem_response(request_id_of(request), domain_answer(error))
+    answer = domain_answer(error)
+    return _unexpected(request, error) if answer.status >= 500 else problem_response(request_id_of(request), answer)
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:

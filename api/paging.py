@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import ColumnElement
 
 from api.problem import FieldProblem, unprocessable
 
@@ -36,10 +37,18 @@ def _exchange(request: Request, response: Response) -> Exchange:
 ExchangeDep = Annotated[Exchange, Depends(_exchange)]
 
 
-class ListQuery(BaseModel):
-    """What every list takes; a list with filters derives from it, so that a misspelt filter is refused."""
+class Filters(BaseModel):
+    """Which rows a list or an export is about; anything it does not know is refused, so no misspelt filter passes."""
 
     model_config = ConfigDict(extra="forbid")
+
+    def conditions(self) -> Sequence[ColumnElement[bool]]:
+        """What a row must fulfil; nothing unless a resource has filters of its own."""
+        return ()
+
+
+class ListQuery(Filters):
+    """What every list takes besides its filters."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 50
     cursor: Annotated[str | None, Field(max_length=500, description="`next_cursor` of the page before")] = None

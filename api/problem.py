@@ -18,8 +18,8 @@ class FieldProblem(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    pointer: str | None = Field(examples=["#/lines/0/quantity"])
-    parameter: str | None = Field(examples=["limit"])
+    pointer: str | None = Field(default=None, examples=["#/lines/0/quantity"])
+    parameter: str | None = Field(default=None, examples=["limit"])
     code: str = Field(examples=["greater_than_equal"])
     detail: str = Field(examples=["Input should be greater than or equal to 1"])
 
@@ -91,9 +91,9 @@ class Answer:
     headers: Mapping[str, str] | None = None
 
 
-def problem_response(request_id: str, answer: Answer) -> JSONResponse:
-    """The answer as `application/problem+json`."""
-    body = Problem(
+def problem_of(request_id: str, answer: Answer) -> Problem:
+    """The answer as a value, for one item of a batch or for a whole request."""
+    return Problem(
         type=TYPE_BASE + answer.code,
         title=answer.title or HTTPStatus(answer.status).phrase,
         status=answer.status,
@@ -105,8 +105,12 @@ def problem_response(request_id: str, answer: Answer) -> JSONResponse:
         facts=dict(answer.facts) if answer.facts else None,
         checks=dict(answer.checks) if answer.checks else None,
     )
+
+
+def problem_response(request_id: str, answer: Answer) -> JSONResponse:
+    """The answer as `application/problem+json`."""
     return JSONResponse(
-        body.model_dump(mode="json", exclude_none=True),
+        problem_of(request_id, answer).model_dump(mode="json", exclude_none=True),
         status_code=answer.status,
         headers=dict(answer.headers or {}),
         media_type=MEDIA_TYPE,

@@ -3,6 +3,7 @@
 import locale
 import os
 import platform
+import pwd
 import shutil
 import subprocess
 import sys
@@ -139,12 +140,23 @@ def _locale() -> Finding:
 
 def _user(data_dir: Path) -> Finding:
     if os.geteuid() != 0:
+        if not _has_name(os.geteuid()):
+            unnamed = f"uid {os.geteuid()} has no name here, and PostgreSQL refuses to run as such a user"
+            return Finding("User", False, unnamed, "give the user an entry in /etc/passwd, or run as another one")
         writable = os.access(next(parent for parent in (data_dir, *data_dir.parents) if parent.exists()), os.W_OK)
         return Finding("User", writable, f"uid {os.geteuid()}", f"{data_dir} cannot be written: choose another --data")
     account = system_account()
     if account is None:
         return Finding("User", True, "root; PostgreSQL will run as a system user that `orderflow dev` makes")
     return Finding("User", True, f"root; PostgreSQL runs as {account.name}{_closed_paths(data_dir, account)}")
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _closed_paths(data_dir: Path, account: Account) -> str:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import config, dev, doctor, migrate, recover, serve
+from cli import access, config, dev, doctor, migrate, recover, serve
 
 app = typer.Typer(
     name="orderflow",
@@ -21,6 +21,7 @@ app.command("dev")(dev.dev)
 app.command("api")(serve.api)
 app.command("worker")(serve.worker)
 app.command("migrate")(migrate.migrate)
+app.command("token")(access.token)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")

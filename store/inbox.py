@@ -89,6 +89,12 @@ async def _first_of(session: AsyncSession, message: Incoming) -> Receipt:
     return Receipt(_id(first), first.order_no, repeated=True)
 
 
+async def find(session: AsyncSession, source: str, message_id: str) -> InboxMessage | None:
+    """The message that this source sent under this id, if it has come."""
+    same = (InboxMessage.source == source) & (InboxMessage.message_id == message_id)
+    return (await session.exec(select(InboxMessage).where(same))).one_or_none()
+
+
 async def of_order(session: AsyncSession, inbox_id: int, order_no: str) -> InboxMessage | None:
     """The order's message, or None: then whoever named it did not come through our door."""
     message = await session.get(InboxMessage, inbox_id)
@@ -99,6 +105,17 @@ def mark_applied(message: InboxMessage, outcome: str) -> None:
     """Afterwards the row says what became of the message; the first outcome stays."""
     if message.applied_at is None:
         message.applied_at, message.outcome = now(), outcome
+
+
+async def set_aside(session: AsyncSession, inbox_id: int, outcome: str) -> None:
+    """Afterwards nobody waits for the message to be handed over or applied; `outcome` says why."""
+    await session.execute(
+        text("""
+        UPDATE inbox_messages SET handed_over_at = now(), applied_at = now(), outcome = :outcome
+        WHERE inbox_id = :inbox_id AND applied_at IS NULL
+        """),
+        {"inbox_id": inbox_id, "outcome": outcome},
+    )
 
 
 _CLAIM = text("""

@@ -279,9 +279,7 @@ async def role_balances(session: AsyncSession, voucher_no: str, currency: str) -
 async def entries_of(session: AsyncSession, order_no: str) -> list[PostedEntry]:
     """The order's entries in the order of posting."""
     number = col(JournalEntry.entry_id)
-    entries = (
-        await session.exec(select(JournalEntry).where(JournalEntry.order_no == order_no).order_by(number))
-    ).all()
+    entries = (await session.exec(select(JournalEntry).where(JournalEntry.order_no == order_no).order_by(number))).all()
     query = select(JournalLine).where(col(JournalLine.entry_id).in_([entry.entry_id for entry in entries]))
     lines: dict[int, list[JournalLine]] = {}
     for line in await session.exec(query.order_by(col(JournalLine.entry_id), col(JournalLine.line_no))):

@@ -114,13 +114,22 @@ async def move(session: AsyncSession, shipment: Shipment, status: ParcelStatus, 
     if status in ENDED:
         shipment.closed_at = at
     if status is ParcelStatus.BOOKED:
-        shipment.booked_at = at
         return
     if status is ParcelStatus.DELIVERED:
         shipment.delivered_at = at
     fulfilment = await session.get(FulfilmentOrder, shipment.fulfilment_no)
     if fulfilment is not None:
         fulfilment.state = "cancelled" if status is ParcelStatus.VOIDED else "shipped"
+
+
+def told_of(shipment: Shipment) -> dict[str, str | None]:
+    """What events tell of a shipment."""
+    return {
+        "shipment_no": shipment.shipment_no,
+        "warehouse": shipment.warehouse,
+        "carrier": shipment.carrier,
+        "tracking_no": shipment.tracking_no,
+    }
 
 
 async def add_scan(session: AsyncSession, scan: CarrierScan) -> bool:

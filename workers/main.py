@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from api.inbox.door import report_scan
@@ -16,13 +17,14 @@ from api.inbox.hand_over import HandOver
 from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
-from runtime.temporal import connect
+from runtime.temporal import connect, ensure_search_attributes
 from workers.sweeper import Sweeper
 from workers.wiring import Capabilities, wire
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.order.workflow import OrderWorkflow
 from workflows.relay import RELAY_QUEUE, RelayWorkflow
+from workflows.search_attributes import SEARCH_ATTRIBUTES
 
 WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RelayWorkflow)
 GRACEFUL_SHUTDOWN = timedelta(seconds=10)
@@ -121,8 +123,12 @@ async def _connected(stop: asyncio.Event) -> Client | None:
     """A client as soon as Temporal answers; None when asked to stop before."""
     while not stop.is_set():
         try:
-            return await connect(identity="orderflow-worker")
-        except RuntimeError:
+            client = await connect(identity="orderflow-worker")
+            # An attribute that the namespace lacks would fail every workflow task.
+            await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+        except (RuntimeError, RPCError):
             _log.warning("Temporal is away, trying again")
             await asyncio.sleep(_RETRY_CONNECT_S)
+        else:
+            return client
     return None

@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.responses import StreamingResponse
 
 from api import csv_body
-from api.customers.schemas import CustomerBody, CustomerLine, CustomerQuery, CustomerView
+from api.customers.schemas import CustomerBody, CustomerFilters, CustomerLine, CustomerQuery, CustomerView
 from api.dependencies import SessionDep, requires
 from api.fields import Key
 from api.masters import ImportReport, Master, answered, exported, imported, listed, shown
@@ -31,7 +31,7 @@ async def list_customers(
 
 
 @router.get("/v1/customers.csv", summary="Export customers", dependencies=_readers, response_class=StreamingResponse)
-async def export_customers(query: Annotated[CustomerQuery, Query()], request: Request) -> StreamingResponse:
+async def export_customers(query: Annotated[CustomerFilters, Query()], request: Request) -> StreamingResponse:
     return await exported(CUSTOMERS, request, CustomerLine, query.conditions())
 
 

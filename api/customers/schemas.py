@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from api.fields import AmountMinor, Body, Currency, Key, Moment, Text
-from api.paging import ListQuery
+from api.paging import Filters, ListQuery
 from models.masters import Customer
 
 
@@ -55,8 +55,8 @@ class CustomerView(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
-class CustomerQuery(ListQuery):
-    """Filters of the list."""
+class CustomerFilters(Filters):
+    """Filters of list and export."""
 
     level: Text | None = None
     blacklisted: bool | None = None
@@ -64,3 +64,7 @@ class CustomerQuery(ListQuery):
     def conditions(self) -> list[ColumnElement[bool]]:
         wanted = {Customer.level: self.level, Customer.blacklisted: self.blacklisted}
         return [col(column) == value for column, value in wanted.items() if value is not None]
+
+
+class CustomerQuery(CustomerFilters, ListQuery):
+    """A page of the list."""

@@ -35,7 +35,7 @@ async def list_accounts(
     entity_id: Key, query: Annotated[AccountQuery, Query()], session: SessionDep, exchange: ExchangeDep
 ) -> Page[AccountView]:
     await masters.get(session, LegalEntity, entity_id)
-    return await listed(ACCOUNTS, session, query, exchange, query.conditions(entity_id))
+    return await listed(ACCOUNTS, session, query, exchange, query.of_entity(entity_id))
 
 
 @router.get(
@@ -46,7 +46,7 @@ async def list_accounts(
 )
 async def export_accounts(entity_id: Key, session: SessionDep, request: Request) -> StreamingResponse:
     await masters.get(session, LegalEntity, entity_id)
-    return await exported(ACCOUNTS, request, AccountLine, AccountQuery().conditions(entity_id))
+    return await exported(ACCOUNTS, request, AccountLine, AccountQuery().of_entity(entity_id))
 
 
 @router.put(

@@ -34,7 +34,7 @@ async def list_rates(
     entity_id: Key, query: Annotated[RateQuery, Query()], session: SessionDep, exchange: ExchangeDep
 ) -> Page[RateView]:
     await masters.get(session, LegalEntity, entity_id)
-    return await listed(RATES, session, query, exchange, query.conditions(entity_id))
+    return await listed(RATES, session, query, exchange, query.of_entity(entity_id))
 
 
 @router.get(
@@ -45,7 +45,7 @@ async def list_rates(
 )
 async def export_rates(entity_id: Key, session: SessionDep, request: Request) -> StreamingResponse:
     await masters.get(session, LegalEntity, entity_id)
-    return await exported(RATES, request, RateLine, RateQuery().conditions(entity_id))
+    return await exported(RATES, request, RateLine, RateQuery().of_entity(entity_id))
 
 
 @router.put(

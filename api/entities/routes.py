@@ -8,10 +8,10 @@ from starlette.responses import StreamingResponse
 
 from api import csv_body
 from api.dependencies import SessionDep, requires
-from api.entities.schemas import EntityBody, EntityLine, EntityQuery, EntityView
+from api.entities.schemas import EntityBody, EntityLine, EntityView
 from api.fields import Key
 from api.masters import ImportReport, Master, answered, exported, imported, listed, shown
-from api.paging import ExchangeDep, Keyset, Page
+from api.paging import ExchangeDep, Filters, Keyset, ListQuery, Page
 from domain.access import Permission
 from models.masters import LegalEntity
 from store import entities
@@ -25,16 +25,16 @@ _writers = [requires(Permission.ENTITIES_WRITE)]
 
 @router.get("/v1/entities", summary="List legal entities", dependencies=_readers)
 async def list_entities(
-    query: Annotated[EntityQuery, Query()], session: SessionDep, exchange: ExchangeDep
+    query: Annotated[ListQuery, Query()], session: SessionDep, exchange: ExchangeDep
 ) -> Page[EntityView]:
-    return await listed(ENTITIES, session, query, exchange)
+    return await listed(ENTITIES, session, query, exchange, query.conditions())
 
 
 @router.get(
     "/v1/entities.csv", summary="Export legal entities", dependencies=_readers, response_class=StreamingResponse
 )
-async def export_entities(query: Annotated[EntityQuery, Query()], request: Request) -> StreamingResponse:
-    return await exported(ENTITIES, request, EntityLine)
+async def export_entities(query: Annotated[Filters, Query()], request: Request) -> StreamingResponse:
+    return await exported(ENTITIES, request, EntityLine, query.conditions())
 
 
 @router.get("/v1/entities/{entity_id}", summary="One legal entity", dependencies=_readers)

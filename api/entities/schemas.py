@@ -57,10 +57,6 @@ class EntityView(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
-class EntityQuery(ListQuery):
-    """The list has no filters."""
-
-
 class AccountBody(Body):
     """Which account plays a role from a date on."""
 
@@ -69,8 +65,9 @@ class AccountBody(Body):
     valid_from: Day
 
     def to_row(self, entity_id: str, role: AccountRole) -> AccountMapping:
-        dated = {"account": self.account, "name": self.name, "valid_from": self.valid_from}
-        return AccountMapping(**{"entity_id": entity_id, "role": role.value, **dated})
+        return AccountMapping(
+            entity_id=entity_id, role=role.value, valid_from=self.valid_from, account=self.account, name=self.name
+        )
 
 
 class AccountLine(AccountBody):
@@ -125,7 +122,7 @@ class RateQuery(ListQuery):
 
     currency: Currency | None = None
 
-    def conditions(self, entity_id: str) -> list[ColumnElement[bool]]:
+    def of_entity(self, entity_id: str) -> list[ColumnElement[bool]]:
         conditions = [col(FxRate.entity_id) == entity_id]
         return conditions if self.currency is None else [*conditions, col(FxRate.currency) == self.currency]
 
@@ -135,6 +132,6 @@ class AccountQuery(ListQuery):
 
     role: AccountRole | None = None
 
-    def conditions(self, entity_id: str) -> list[ColumnElement[bool]]:
+    def of_entity(self, entity_id: str) -> list[ColumnElement[bool]]:
         conditions = [col(AccountMapping.entity_id) == entity_id]
         return conditions if self.role is None else [*conditions, col(AccountMapping.role) == self.role.value]

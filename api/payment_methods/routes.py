@@ -10,8 +10,8 @@ from api import csv_body
 from api.dependencies import SessionDep, requires
 from api.fields import Word
 from api.masters import ImportReport, Master, answered, exported, imported, listed, shown
-from api.paging import ExchangeDep, Keyset, Page
-from api.payment_methods.schemas import PaymentMethodBody, PaymentMethodLine, PaymentMethodQuery, PaymentMethodView
+from api.paging import ExchangeDep, Filters, Keyset, ListQuery, Page
+from api.payment_methods.schemas import PaymentMethodBody, PaymentMethodLine, PaymentMethodView
 from domain.access import Permission
 from models.masters import PaymentMethod
 from store import masters
@@ -27,16 +27,16 @@ _writers = [requires(Permission.ENTITIES_WRITE)]
 
 @router.get("/v1/payment_methods", summary="List payment methods", dependencies=_readers)
 async def list_payment_methods(
-    query: Annotated[PaymentMethodQuery, Query()], session: SessionDep, exchange: ExchangeDep
+    query: Annotated[ListQuery, Query()], session: SessionDep, exchange: ExchangeDep
 ) -> Page[PaymentMethodView]:
-    return await listed(PAYMENT_METHODS, session, query, exchange)
+    return await listed(PAYMENT_METHODS, session, query, exchange, query.conditions())
 
 
 @router.get(
     "/v1/payment_methods.csv", summary="Export payment methods", dependencies=_readers, response_class=StreamingResponse
 )
-async def export_payment_methods(query: Annotated[PaymentMethodQuery, Query()], request: Request) -> StreamingResponse:
-    return await exported(PAYMENT_METHODS, request, PaymentMethodLine)
+async def export_payment_methods(query: Annotated[Filters, Query()], request: Request) -> StreamingResponse:
+    return await exported(PAYMENT_METHODS, request, PaymentMethodLine, query.conditions())
 
 
 @router.get("/v1/payment_methods/{method}", summary="One payment method", dependencies=_readers)

@@ -5,7 +5,6 @@ from typing import Self
 from pydantic import BaseModel
 
 from api.fields import Body, Moment, Word
-from api.paging import ListQuery
 from domain.posting.roles import PaymentCategory
 from models.masters import PaymentMethod
 
@@ -35,7 +34,3 @@ class PaymentMethodView(BaseModel):
     @classmethod
     def of(cls, row: PaymentMethod) -> Self:
         return cls.model_validate(row, from_attributes=True)
-
-
-class PaymentMethodQuery(ListQuery):
-    """The list has no filters."""

@@ -11,7 +11,7 @@ from api.dependencies import SessionDep, requires
 from api.fields import Key
 from api.masters import ImportReport, Master, answered, exported, imported, listed, shown
 from api.paging import ExchangeDep, Keyset, Page
-from api.people.schemas import PersonBody, PersonLine, PersonQuery, PersonView
+from api.people.schemas import PersonBody, PersonFilters, PersonLine, PersonQuery, PersonView
 from domain.access import Permission
 from models.access import Person
 from store import people
@@ -31,7 +31,7 @@ async def list_people(
 
 
 @router.get("/v1/people.csv", summary="Export people", dependencies=_readers, response_class=StreamingResponse)
-async def export_people(query: Annotated[PersonQuery, Query()], request: Request) -> StreamingResponse:
+async def export_people(query: Annotated[PersonFilters, Query()], request: Request) -> StreamingResponse:
     return await exported(PEOPLE, request, PersonLine, query.conditions())
 
 

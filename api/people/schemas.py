@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
+from api.csv_body import split_cell
 from api.fields import Body, Key, Moment, Text
-from api.paging import ListQuery
+from api.paging import Filters, ListQuery
 from domain.access import SCOPES
 from domain.flow.vocabulary import Role
 from models.access import ApiKey, Person
@@ -49,6 +50,7 @@ class PersonLine(PersonBody):
     """A person as a line of CSV; roles are separated by semicolons."""
 
     person_id: Key
+    roles: Annotated[list[Role], BeforeValidator(split_cell), Field(max_length=len(Role))] = Field(default_factory=list)
 
 
 class PersonView(BaseModel):
@@ -67,8 +69,8 @@ class PersonView(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
-class PersonQuery(ListQuery):
-    """Filters of the list."""
+class PersonFilters(Filters):
+    """Filters of list and export."""
 
     role: Role | None = None
     active: bool | None = None
@@ -76,6 +78,10 @@ class PersonQuery(ListQuery):
     def conditions(self) -> list[ColumnElement[bool]]:
         conditions = [] if self.active is None else [col(Person.active) == self.active]
         return conditions if self.role is None else [*conditions, col(Person.roles).contains([self.role.value])]
+
+
+class PersonQuery(PersonFilters, ListQuery):
+    """A page of the list."""
 
 
 class NewKey(Body):

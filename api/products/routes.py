@@ -11,7 +11,7 @@ from api.dependencies import SessionDep, requires
 from api.fields import Key
 from api.masters import ImportReport, Master, answered, exported, imported, listed, shown
 from api.paging import ExchangeDep, Keyset, Page
-from api.products.schemas import ProductBody, ProductLine, ProductQuery, ProductView
+from api.products.schemas import ProductBody, ProductFilters, ProductLine, ProductQuery, ProductView
 from domain.access import Permission
 from models.masters import Product
 from store import masters
@@ -31,7 +31,7 @@ async def list_products(
 
 
 @router.get("/v1/products.csv", summary="Export products", dependencies=_readers, response_class=StreamingResponse)
-async def export_products(query: Annotated[ProductQuery, Query()], request: Request) -> StreamingResponse:
+async def export_products(query: Annotated[ProductFilters, Query()], request: Request) -> StreamingResponse:
     return await exported(PRODUCTS, request, ProductLine, query.conditions())
 
 

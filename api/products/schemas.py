@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from api.fields import AmountMinor, Body, Currency, Key, Moment, TaxRate, Text
-from api.paging import ListQuery
+from api.paging import Filters, ListQuery
 from models.masters import Product
 
 
@@ -55,8 +55,8 @@ class ProductView(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
-class ProductQuery(ListQuery):
-    """Filters of the list."""
+class ProductFilters(Filters):
+    """Filters of list and export."""
 
     category: Text | None = None
     active: bool | None = None
@@ -64,3 +64,7 @@ class ProductQuery(ListQuery):
     def conditions(self) -> list[ColumnElement[bool]]:
         wanted = {Product.category: self.category, Product.active: self.active}
         return [col(column) == value for column, value in wanted.items() if value is not None]
+
+
+class ProductQuery(ProductFilters, ListQuery):
+    """A page of the list."""

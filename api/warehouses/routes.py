@@ -11,7 +11,7 @@ from api.dependencies import SessionDep, requires
 from api.fields import Key
 from api.masters import ImportReport, Master, answered, exported, imported, listed, shown
 from api.paging import ExchangeDep, Keyset, Page
-from api.warehouses.schemas import WarehouseBody, WarehouseLine, WarehouseQuery, WarehouseView
+from api.warehouses.schemas import WarehouseBody, WarehouseFilters, WarehouseLine, WarehouseQuery, WarehouseView
 from domain.access import Permission
 from models.masters import Warehouse
 from store import masters
@@ -31,7 +31,7 @@ async def list_warehouses(
 
 
 @router.get("/v1/warehouses.csv", summary="Export warehouses", dependencies=_readers, response_class=StreamingResponse)
-async def export_warehouses(query: Annotated[WarehouseQuery, Query()], request: Request) -> StreamingResponse:
+async def export_warehouses(query: Annotated[WarehouseFilters, Query()], request: Request) -> StreamingResponse:
     return await exported(WAREHOUSES, request, WarehouseLine, query.conditions())
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from api.fields import Body, Key, Moment, Text
-from api.paging import ListQuery
+from api.paging import Filters, ListQuery
 from models.masters import Warehouse
 
 
@@ -42,10 +42,14 @@ class WarehouseView(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
-class WarehouseQuery(ListQuery):
-    """Filters of the list."""
+class WarehouseFilters(Filters):
+    """Filters of list and export."""
 
     active: bool | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         return [] if self.active is None else [col(Warehouse.active) == self.active]
+
+
+class WarehouseQuery(WarehouseFilters, ListQuery):
+    """A page of the list."""

@@ -217,6 +217,8 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "payment_short": HoldReason(Role.FINANCE, _DAY, "少付", "Paid too little"),
     "payment_over": HoldReason(Role.FINANCE, _DAY, "多付", "Paid too much"),
     "payment_currency": HoldReason(Role.FINANCE, _DAY, "付款币种不符", "Paid in another currency"),
+    "payment_conflict": HoldReason(Role.FINANCE, _DAY, "付款回执矛盾", "A payment was reported with two sums"),
+    "payment_method_unknown": HoldReason(Role.FINANCE, _SOON, "支付方式未建档", "Payment method unknown"),
     "carrier_refused": HoldReason(Role.WAREHOUSE, _SOON, "承运商拒收", "Carrier refused the shipment"),
     "carrier_unavailable": HoldReason(Role.OPERATIONS, _SOON, "承运商不可用", "Carrier cannot be reached"),
     "delivery_overdue": HoldReason(Role.SERVICE, _DAY, "签收超时", "Delivery is overdue"),

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.costing import Holding
 from domain.errors import DomainError
+from domain.money import within_bounds
 from domain.posting.stock import stock_received
 from models.columns import now
 from models.masters import LegalEntity
@@ -98,8 +99,8 @@ FROM line ORDER BY position
 async def receive(session: AsyncSession, receipt: GoodsReceipt, by: str) -> ReceiptOutcome:
     """Afterwards the goods are in stock, once, and orders that waited for them and can now be filled are told.
 
-    SKUs and levels that were not known are made. Raises UnknownWarehouse; MessageDiffers where the receipt's id came
-    before with another content; AmountTooLarge.
+    SKUs and levels that were not known are made, and the value is posted. Raises UnknownWarehouse; MessageDiffers where
+    the receipt's id came before with another content; AmountTooLarge; EntityMissing or AccountMappingMissing.
     """
     if not await _is_new(session, receipt, by):
         return ReceiptOutcome(repeated=True)
@@ -117,7 +118,7 @@ async def receive(session: AsyncSession, receipt: GoodsReceipt, by: str) -> Rece
         "at": now(),
     }
     await session.execute(_MOVE, moved)
-    await _post(session, receipt, sum(values))
+    await _post(session, receipt, within_bounds(sum(values)))
     return ReceiptOutcome(repeated=False, woken=tuple(await wake(session)))
 
 

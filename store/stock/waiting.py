@@ -71,36 +71,34 @@ class _Supply:
 # A page of orders each of whose SKUs is there in number, all warehouses together. Who is short of anything is left out
 # here, so that thousands of orders that wait for other goods are neither fetched nor thought through.
 _CANDIDATES = text("""
-WITH waiting AS (
+WITH waiting AS MATERIALIZED (
     SELECT DISTINCT ON (o.received_at, o.order_no) o.received_at, o.order_no, h.hold_id, h.attempts
     FROM order_holds h JOIN orders o ON o.order_no = h.order_no
     WHERE h.resolved_at IS NULL AND h.reason_code IN ('out_of_stock', 'unknown_sku')
       AND o.closed_at IS NULL AND o.cancel_requested_at IS NULL
       AND (o.received_at, o.order_no) > (:received_at, :order_no)
     ORDER BY o.received_at, o.order_no, h.hold_id
-), needed AS (
-    SELECT l.order_no, l.sku, sum(l.quantity - l.cancelled - l.allocated) AS units
+), needed AS MATERIALIZED (
+    SELECT waiting.*, l.sku, sum(l.quantity - l.cancelled - l.allocated) AS units
     FROM waiting JOIN order_lines l ON l.order_no = waiting.order_no
-    WHERE l.quantity - l.cancelled - l.allocated > 0 GROUP BY l.order_no, l.sku
-), supply AS (
+    WHERE l.quantity - l.cancelled - l.allocated > 0
+    GROUP BY waiting.received_at, waiting.order_no, waiting.hold_id, waiting.attempts, l.sku
+), supply AS MATERIALIZED (
     SELECT s.sku, sum(s.on_hand - s.reserved) AS units
     FROM stock_levels s JOIN warehouses w ON w.code = s.warehouse AND w.active
     WHERE s.on_hand > s.reserved AND s.sku IN (SELECT sku FROM needed) AND s.sku <> ALL(CAST(:used_up AS text[]))
     GROUP BY s.sku
-), candidate AS (
-    SELECT needed.order_no FROM needed LEFT JOIN supply ON supply.sku = needed.sku
-    GROUP BY needed.order_no HAVING bool_and(coalesce(supply.units, 0) >= needed.units)
-), page AS (
-    SELECT waiting.* FROM waiting JOIN candidate ON candidate.order_no = waiting.order_no
-    ORDER BY waiting.received_at, waiting.order_no LIMIT :page
+), page AS MATERIALIZED (
+    SELECT received_at, order_no, hold_id, attempts FROM needed LEFT JOIN supply USING (sku)
+    GROUP BY received_at, order_no, hold_id, attempts HAVING bool_and(coalesce(supply.units, 0) >= needed.units)
+    ORDER BY received_at, order_no LIMIT :page
 )
-SELECT page.*, told.received_at AS told_at,
+SELECT page.*,
+       (SELECT m.received_at FROM inbox_messages m
+        WHERE m.source = 'stock' AND m.message_id = 'replenished/' || hold_id || '/' || attempts) AS told_at,
        (SELECT json_agg(json_build_array(line_id, sku, quantity - cancelled - allocated, gift_of) ORDER BY position)
         FROM order_lines l WHERE l.order_no = page.order_no AND quantity - cancelled - allocated > 0) AS lines
-FROM page
-LEFT JOIN inbox_messages told
-       ON told.source = 'stock' AND told.message_id = 'replenished/' || page.hold_id || '/' || page.attempts
-ORDER BY page.received_at, page.order_no
+FROM page ORDER BY received_at, order_no
 """)
 
 _FREE = text("""

@@ -2,7 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -19,8 +19,6 @@ from tests.conftest import Database
 from tests.factories.orders import Line, place
 from tests.factories.stock import is_sound, level, stocked
 
-STEP = Step("SO-1", "reserve")
-
 
 async def reserve(sessions: Sessions, order_no: str = "SO-1", ttl: timedelta | None = None) -> StepResult:
     activities = StockActivities(sessions, ttl)
@@ -34,7 +32,7 @@ async def release(sessions: Sessions, order_no: str = "SO-1") -> StepResult:
 async def story(sessions: Sessions, order_no: str = "SO-1") -> list[tuple[str, dict[str, Any]]]:
     async with sessions() as session:
         query = select(OrderEvent).where(OrderEvent.order_no == order_no).order_by(col(OrderEvent.seq))
-        return [(event.kind, event.data) for event in (await session.exec(query)).all()]
+        return [(row.kind, row.data) for row in (await session.exec(query)).all()]
 
 
 async def open_holds(sessions: Sessions, order_no: str = "SO-1") -> list[tuple[str, dict[str, Any]]]:
@@ -65,6 +63,17 @@ async def test_reserving_promises_every_line_and_says_from_where(database: Datab
     assert await level(database.sessions, "SKU-2") == (5, 3, 30_000)
     assert await story(database.sessions) == [("stock.reserved", {"warehouses": {"main": {"SKU-1": 3, "SKU-2": 3}}})]
     assert await is_sound(database.sessions)
+
+
+async def test_reserving_takes_six_statements(database: Database) -> None:
+    await stocked(database.sessions, SKU_1=5, SKU_2=5)
+    await place(database.sessions, lines=[Line("1", "SKU-1", 2), Line("2", "SKU-2", 3)])
+    sent: list[str] = []
+    listener = (database.engine.sync_engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
+    event.listen(*listener)
+    await reserve(database.sessions)
+    event.remove(*listener)
+    assert len(sent) == 6
 
 
 async def test_reserving_twice_has_one_effect(database: Database) -> None:

@@ -12,9 +12,10 @@ from activities.step import Step
 from activities.stock import StockActivities
 from runtime.database import Sessions, create_engine, create_sessions
 from store import stock
+from store.stock import ReceiptLine
 from tests.conftest import Database
-from tests.factories.orders import Line, add
-from tests.factories.stock import is_sound, level, stocked
+from tests.factories.orders import Line, add_all
+from tests.factories.stock import is_sound, level, receive, stocked
 
 _CONNECTIONS = 20
 
@@ -28,7 +29,8 @@ async def crowd(database: Database) -> AsyncIterator[Sessions]:
 
 async def place_all(sessions: Sessions, orders: Sequence[Sequence[Line]]) -> list[str]:
     async with sessions() as session, session.begin():
-        return [(await add(session, f"SO-{at:04}", lines)).order_no for at, lines in enumerate(orders)]
+        placed = await add_all(session, {f"SO-{at:04}": lines for at, lines in enumerate(orders)})
+    return [order.order_no for order in placed]
 
 
 async def reserve_all(sessions: Sessions, order_nos: Sequence[str]) -> Counter[str | None]:
@@ -56,7 +58,7 @@ async def test_orders_of_several_skus_in_any_order_neither_deadlock_nor_oversell
     dice = random.Random(7)
     skus = [f"SKU-{number}" for number in range(6)]
     for warehouse in ("main", "north"):
-        await stocked(crowd, f"R-{warehouse}", warehouse, **{sku.replace("-", "_"): 40 for sku in skus})
+        await receive(crowd, [ReceiptLine(sku, 40, 6_000) for sku in skus], f"R-{warehouse}", warehouse)
     wanted = [
         [Line(str(at), sku, dice.randint(1, 3)) for at, sku in enumerate(dice.sample(skus, dice.randint(1, 4)))]
         for _order in range(300)
@@ -77,7 +79,7 @@ async def test_orders_of_several_skus_in_any_order_neither_deadlock_nor_oversell
 
 async def test_reserving_releasing_and_receiving_at_once_ends_in_agreement(crowd: Sessions) -> None:
     skus = ["SKU-1", "SKU-2", "SKU-3"]
-    await stocked(crowd, **{sku.replace("-", "_"): 20 for sku in skus})
+    await stocked(crowd, SKU_1=20, SKU_2=20, SKU_3=20)
     order_nos = await place_all(
         crowd, [[Line("1", skus[at % 3], 2), Line("2", skus[(at + 1) % 3])] for at in range(120)]
     )

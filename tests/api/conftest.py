@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.app import create_app
 from domain.flow.vocabulary import Role
@@ -32,10 +33,14 @@ class Api:
 async def give_key(database: Database, person_id: str, roles: list[str], grant: Grant | None = None) -> str:
     """A token of the person, who is created if need be."""
     async with database.sessions() as session, session.begin():
-        await session.merge(Person(person_id=person_id, name=person_id.title(), roles=roles))
-        await session.flush()
-        token = access.new_token()
-        await access.add_key(session, person_id, token, grant or Grant())
+        return await _give_key(session, person_id, roles, grant or Grant())
+
+
+async def _give_key(session: AsyncSession, person_id: str, roles: list[str], grant: Grant) -> str:
+    await session.merge(Person(person_id=person_id, name=person_id.title(), roles=roles))
+    await session.flush()
+    token = access.new_token()
+    await access.add_key(session, person_id, token, grant)
     return token
 
 
@@ -43,7 +48,7 @@ async def give_key(database: Database, person_id: str, roles: list[str], grant: 
 async def api(database: Database) -> AsyncIterator[Api]:
     async with database.sessions() as session, session.begin():
         await ensure_defaults(session)
-    tokens = {role.value: await give_key(database, role.value, [role.value]) for role in Role}
+        tokens = {role.value: await _give_key(session, role.value, [role.value], Grant()) for role in Role}
     app = create_app(Settings(), engine=database.engine)
     async with app.router.lifespan_context(app):
         yield Api(app, database, tokens)

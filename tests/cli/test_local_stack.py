@@ -57,6 +57,14 @@ def test_ready_stack_tells_its_addresses_and_stops_without_remains_on_sigterm(st
     assert all(map(is_free, range(base, base + 3)))
 
 
+def test_stack_that_is_still_starting_stops_too(start_stack: StartStack) -> None:
+    stack = start_stack()
+    assert wait_until(lambda: "postgres" in stack.pids(), 10)
+    processes = stack.processes()
+    assert stack.end(signal.SIGTERM) == (0, "stopping\n")
+    assert all_gone(processes, 0)
+
+
 def test_two_interrupts_at_once_are_one_wish(start_stack: StartStack) -> None:
     stack = start_stack().wait_ready(20)
     processes = stack.processes()

@@ -1,7 +1,7 @@
 """Order rows for tests, written straight through the models, with everything they refer to."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -34,7 +34,7 @@ class Line:
 
 
 async def add_masters(session: AsyncSession, *warehouses: str, currency: str = "CNY") -> None:
-    """Afterwards the entity `main` is there with its accounts, and the warehouses (`main` if none is named), the first one preferred."""
+    """Afterwards the entity `main` has its accounts, and the warehouses are there, `main` if none is named."""
     entity = {
         "entity_id": "main",
         "name": "Main",
@@ -62,10 +62,30 @@ async def add(session: AsyncSession, order_no: str, lines: Sequence[Line] = (Lin
 
     `columns` are columns of the order and win over what is made up here.
     """
+    return (await add_all(session, {order_no: lines}, **columns))[0]
+
+
+async def add_all(session: AsyncSession, wanted: Mapping[str, Sequence[Line]], **columns: Any) -> list[Order]:
+    """Orders in the caller's transaction, as `add` makes one, in few round trips."""
     currency = columns.get("currency", "CNY")
     await add_masters(session, currency=columns.get("functional_currency", "CNY"))
+    messages = [_message(order_no) for order_no in wanted]
+    rows = {
+        order_no: [_line(order_no, position, line) for position, line in enumerate(lines, start=1)]
+        for order_no, lines in wanted.items()
+    }
+    orders = [Order(**(_order(order_no, currency, lines) | columns)) for order_no, lines in rows.items()]
+    session.add_all([*messages, *orders])
+    await session.flush()
+    sources = [OrderSource(order_no=one.order_no or "", inbox_id=one.inbox_id or 0) for one in messages]
+    session.add_all([*sources, *(line for lines in rows.values() for line in lines)])
+    await session.flush()
+    return orders
+
+
+def _message(order_no: str) -> InboxMessage:
     body = json.dumps({"order_no": order_no})
-    message = InboxMessage(
+    return InboxMessage(
         source="api",
         message_id=f"order/{order_no}",
         kind="order.placed",
@@ -75,13 +95,6 @@ async def add(session: AsyncSession, order_no: str, lines: Sequence[Line] = (Lin
         actor="tests",
         handed_over_at=now(),
     )
-    rows = [_line(order_no, position, line) for position, line in enumerate(lines, start=1)]
-    order = Order(**(_order(order_no, currency, rows) | columns))
-    session.add_all([message, order])
-    await session.flush()
-    session.add_all([OrderSource(order_no=order_no, inbox_id=message.inbox_id or 0), *rows])
-    await session.flush()
-    return order
 
 
 def _line(order_no: str, position: int, line: Line) -> OrderLine:

@@ -1,0 +1,173 @@
+"""Sending money of an order back: approved in the books first, then asked of the provider, then recorded as paid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.posting import has_open_position, post_unposted, sale_of
+from domain.order import Lifecycle
+from domain.posting.entry import some
+from domain.posting.roles import PaymentCategory
+from domain.posting.sale import refund_approved, refund_paid
+from integrations.payment.port import RefundRequest, RefundResult, RefundStatus
+from models.columns import now
+from models.order import Order
+from models.payment import Payment, Refund
+from store import events, holds, journal, payments
+from store.events import Event
+from store.holds import Reason
+from store.journal import PostingContext
+
+_CAUSE = "cancel"
+_REQUESTED, _SUCCEEDED, _REFUSED = "requested", "succeeded", "refused"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to ask of the provider, and the key under which he does it once."""
+
+    key: str
+    request: RefundRequest
+
+
+async def approve(session: AsyncSession, order: Order, node: str) -> tuple[list[Asked], str | None]:
+    """Afterwards every payment of an order that is not to be has its refund, and the sale is out of the books.
+
+    Returns what is to be asked of the provider, and why the order is held if it is. A completed order keeps its money.
+    """
+    if order.lifecycle == Lifecycle.COMPLETED:
+        return [], None
+    held = await post_unposted(session, order, node)
+    if held is not None:
+        return [], held
+    added = await _add_refunds(session, order)
+    await _take_out_of_books(session, order, added)
+    for refund, _payment in added:
+        await events.record(session, order, Event("refund.requested", _told(refund), node=node))
+    return await _to_ask(session, order), None
+
+
+async def _add_refunds(session: AsyncSession, order: Order) -> list[tuple[Refund, Payment]]:
+    known = await payments.refunds_of(session, order.order_no)
+    refunded = {refund.payment_id for refund in known}
+    open_payments = [one for one in await payments.of_order(session, order.order_no) if one.payment_id not in refunded]
+    return [
+        (_refund(f"{order.order_no}-R{number}", payment), payment)
+        for number, payment in enumerate(open_payments, start=len(known) + 1)
+    ]
+
+
+def _refund(refund_id: str, payment: Payment) -> Refund:
+    return Refund(
+        refund_id=refund_id,
+        order_no=payment.order_no,
+        payment_id=payment.payment_id,
+        cause=_CAUSE,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+    )
+
+
+async def _take_out_of_books(session: AsyncSession, order: Order, added: Sequence[tuple[Refund, Payment]]) -> None:
+    """Applied money becomes payable, refund by refund; what then still stands of the sale goes as well.
+
+    Late money is payable already, and money set aside is in no books.
+    """
+    sale = await sale_of(session, order)
+    position = sale.position
+    for refund, payment in added:
+        session.add(refund)
+        if payment.state == payments.APPLIED:
+            after = position.refunded(refund.amount_minor)
+            entries = some(refund_approved(position, after))
+            context = PostingContext.of(order, refund.requested_at)
+            await journal.post(session, context, entries, f"refund_approved/{order.order_no}/{refund.refund_id}")
+            position = after
+    rest = some(refund_approved(position, position.cancelled()))
+    if rest and not sale.undone and await has_open_position(session, order):
+        await journal.post(session, PostingContext.of(order, now()), rest, payments.undone_key(order.order_no))
+    order.written_off_minor = 0
+
+
+async def _to_ask(session: AsyncSession, order: Order) -> list[Asked]:
+    """Refunds without an outcome; refused ones again only once somebody has settled the hold that they opened."""
+    refunds = await payments.refunds_of(session, order.order_no)
+    states = {_REQUESTED}
+    if await holds.find_open(session, order.order_no, "refund_failed") is None:
+        states.add(_REFUSED)
+    waiting = [refund for refund in refunds if refund.state in states]
+    if not waiting:
+        return []
+    methods = {one.payment_id: one.method for one in await payments.of_order(session, order.order_no)}
+    refusals = await payments.refusals(session, order.order_no)
+    asked = []
+    for refund in waiting:
+        refund.state = _REQUESTED
+        # A provider remembers a refusal, so the try after it has a key of its own.
+        times = refusals.get(refund.refund_id, 0)
+        key = f"{refund.refund_id}/{times}" if times else refund.refund_id
+        asked.append(Asked(key, _request(refund, methods[refund.payment_id])))
+    return asked
+
+
+def _request(refund: Refund, method: str) -> RefundRequest:
+    return RefundRequest(
+        order_no=refund.order_no,
+        payment_id=refund.payment_id,
+        refund_id=refund.refund_id,
+        amount_minor=refund.amount_minor,
+        currency=refund.currency,
+        method=method,
+    )
+
+
+async def settle(session: AsyncSession, order: Order, asked: Asked, answer: RefundResult, node: str) -> None:
+    """Afterwards the provider's final answer is on record, once: money is gone from the books, or the order is held."""
+    refund = await payments.find_refund(session, asked.request.refund_id)
+    if refund.state != _REQUESTED:
+        return
+    refund.provider_ref = answer.provider_ref
+    if answer.status is RefundStatus.REFUSED:
+        await _note_refusal(session, order, refund, asked, node)
+        return
+    refund.state, refund.settled_at = _SUCCEEDED, now()
+    await _book_out(session, order, refund)
+    told = _told(refund) | {"provider_ref": refund.provider_ref, "method": asked.request.method}
+    await events.record(session, order, Event("refund.succeeded", told, node=node))
+
+
+async def _book_out(session: AsyncSession, order: Order, refund: Refund) -> None:
+    payment = await session.get_one(Payment, (refund.order_no, refund.payment_id))
+    if payment.state not in payments.COUNTED:
+        return
+    order.refunded_minor += refund.amount_minor
+    entries = some(refund_paid(refund.amount_minor, PaymentCategory(payment.category).debit_role))
+    key = f"refund_paid/{order.order_no}/{refund.refund_id}"
+    await journal.post(session, PostingContext.of(order, refund.settled_at or now()), entries, key)
+
+
+async def _note_refusal(session: AsyncSession, order: Order, refund: Refund, asked: Asked, node: str) -> None:
+    refund.state = _REFUSED
+    # One event per key: their number is what the key of the next try is made of.
+    message_id = f"refused/{asked.key}"
+    if not await events.has_message(session, order.order_no, message_id):
+        refused = Event("refund.refused", _told(refund), node=node, message_id=message_id)
+        await events.record(session, order, refused)
+    reason = Reason("refund_failed", "the provider refused a refund", _told(refund), node)
+    await holds.open_hold(session, order, reason)
+
+
+async def hold_of(session: AsyncSession, order_no: str) -> str | None:
+    """The hold of a refund that was refused, if there is such a refund."""
+    refunds = await payments.refunds_of(session, order_no)
+    return "refund_failed" if any(refund.state == _REFUSED for refund in refunds) else None
+
+
+def _told(refund: Refund) -> dict[str, object]:
+    return {
+        "refund_id": refund.refund_id,
+        "payment_id": refund.payment_id,
+        "amount_minor": refund.amount_minor,
+        "currency": refund.currency,
+    }

@@ -1,0 +1,119 @@
+"""Undoing an order on somebody's request, and waiting a moment for it."""
+
+from datetime import timedelta
+from typing import Final
+
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.errors import RETRY_AFTER
+from api.inbox.hand_over import load_input
+from api.orders.schemas import CancelOrder
+from api.orders.seen import Seen
+from api.payments.schemas import RefundView
+from api.problem import Refused
+from domain.order import Lifecycle, OrderNotCancellable
+from store import payments
+from store.listing import orders as listing
+from workflows.order.contract import CancelRequest
+from workflows.order.handle import OrderHandle
+
+_WAIT: Final = timedelta(seconds=8)
+
+
+class CancelAnswer(BaseModel):
+    """How far the order has been undone, and the money on its way back."""
+
+    order_no: str
+    lifecycle: str
+    refunds: list[RefundView]
+
+
+async def cancel(seen: Seen, client: Client | None, body: CancelOrder, key: str | None) -> CancelAnswer:
+    """The order is undone, or is being undone. Raises OrderNotCancellable; Refused (503) when nobody took it on."""
+    if seen.order.closed_at is None:
+        request = CancelRequest(await _request_id(seen, key), seen.caller.actor, _reason(body))
+        await seen.let_go()
+        refusal = await _ask(seen, client, request)
+        await seen.read_again()
+        if refusal is not None and seen.order.lifecycle != Lifecycle.CANCELLED:
+            raise refusal
+    return await _answer(seen)
+
+
+async def _request_id(seen: Seen, key: str | None) -> str:
+    """The same for the same request. Without a key it changes once a request was refused, so that one can ask again."""
+    if key is not None:
+        return f"cancel/{key}"
+    refused = await listing.count_events(seen.session, seen.order_no, "order.cancel_refused")
+    return f"cancel/{seen.order_no}/{refused}"
+
+
+def _reason(body: CancelOrder) -> str:
+    return f"{body.reason_code}: {body.reason}" if body.reason_code else body.reason
+
+
+async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> OrderNotCancellable | None:
+    """What the workflow has against it; None also when it has not finished within the wait."""
+    handle = handle_of(client, seen.order_no)
+    try:
+        try:
+            await handle.cancel(request, _WAIT)
+        except RPCError as missing:
+            if missing.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            await start_if_open(seen, handle)
+            await handle.cancel(request, _WAIT)
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        return None
+    except WorkflowUpdateFailedError as failed:
+        return OrderNotCancellable(_words(failed), order_no=seen.order_no, reason=reason_of(failed))
+    return None
+
+
+async def start_if_open(seen: Seen, handle: OrderHandle) -> None:
+    """Afterwards the order's workflow runs, if the order is open: its message may not have reached Temporal yet."""
+    await seen.read_again()
+    order = await load_input(seen.session, seen.order_no)
+    await seen.let_go()
+    if order.ended:
+        raise OrderNotCancellable(order_no=seen.order_no, lifecycle=seen.order.lifecycle)
+    await handle.start(order.input)
+
+
+def handle_of(client: Client | None, order_no: str) -> OrderHandle:
+    """The order's workflow. Raises Refused (503) in a process without Temporal."""
+    if client is None:
+        raise away()
+    return OrderHandle(client, order_no)
+
+
+def away() -> Refused:
+    """Nobody could take the request on; the same one may be sent again."""
+    return Refused(503, "temporal_unavailable", "The order could not be reached; ask again.", headers=RETRY_AFTER)
+
+
+def reason_of(failed: WorkflowUpdateFailedError) -> str:
+    """The stable word for why a workflow refused."""
+    cause = failed.cause
+    return (cause.type or "") if isinstance(cause, ApplicationError) else "refused"
+
+
+def _words(failed: WorkflowUpdateFailedError) -> str:
+    cause = failed.cause
+    said = cause.message if isinstance(cause, ApplicationError) else ""
+    return "" if said == OrderNotCancellable.code else f"The order goes on: {said}"
+
+
+async def _answer(seen: Seen) -> CancelAnswer:
+    order = seen.order
+    if order.lifecycle != Lifecycle.CANCELLED:
+        if order.closed_at is not None:
+            raise OrderNotCancellable(order_no=order.order_no, lifecycle=order.lifecycle)
+        if order.cancel_requested_at is None:
+            raise away()
+    refunds = await payments.refunds_of(seen.session, order.order_no)
+    shown = [RefundView.of(refund) for refund in refunds]
+    return CancelAnswer(order_no=order.order_no, lifecycle=order.lifecycle, refunds=shown)

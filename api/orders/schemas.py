@@ -1,0 +1,189 @@
+"""An order as a channel sends it. Every problem of a request is named at once, cross-references included."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from api.fields import Body, Currency, JsonObject, Key, LongText, Moment, Quantity, Text, Word
+
+MAX_LINES: Final = 500
+MAX_BATCH: Final = 500
+_MAX_AMOUNT: Final = 1_000_000_000_000
+
+Amount = Annotated[int, Field(strict=True, ge=0, le=_MAX_AMOUNT)]
+RateText = Annotated[str, Field(pattern=r"^0(\.[0-9]{1,6})?$", max_length=8, examples=["0.13"])]
+"""A tax rate below one, as text: `"0.13"`."""
+LineId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/#~-]+$")]
+OrderType = Literal["normal", "group_buy", "sample", "presale", "cross_border", "gift", "replacement"]
+Terms = Literal["prepaid", "deposit_balance", "on_credit", "cash_on_delivery", "none"]
+
+
+class CustomerSent(Body):
+    """The buyer. `level` is kept as sent and never trusted: our customer master knows the level."""
+
+    id: Key | None = None
+    name: Text | None = None
+    level: Text | None = None
+    phone: Text | None = None
+    email: Text | None = None
+
+
+class AddressSent(Body):
+    """Where the goods go."""
+
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["CN"])]
+    name: Text | None = None
+    phone: Text | None = None
+    region: Text | None = None
+    city: Text | None = None
+    street: Text | None = None
+    postal_code: Text | None = None
+
+
+class LineSent(Body):
+    """One SKU at one tax-inclusive price; a gift names the line it comes with and costs nothing."""
+
+    line_id: LineId
+    sku: Key
+    quantity: Quantity
+    unit_price_minor: Amount
+    tax_rate: RateText
+    category: Text | None = None
+    gift_of: LineId | None = None
+    store: Text | None = None
+    sold_as: Literal["principal", "agent"] = "principal"
+    shipping_share_minor: Amount | None = None
+
+
+class DiscountSent(Body):
+    """A reduction of the whole order, and who bears it."""
+
+    kind: Word
+    amount_minor: Amount
+    code: Text | None = None
+    funded_by: Literal["seller", "platform"] = "seller"
+
+
+class PaymentSent(Body):
+    """How the buyer will pay; a deposit and the balance's window belong to the terms `deposit_balance`."""
+
+    method: Word
+    terms: Terms = "prepaid"
+    deposit_minor: Annotated[int, Field(strict=True, ge=1, le=_MAX_AMOUNT)] | None = None
+    balance_opens_at: Moment | None = None
+    balance_closes_at: Moment | None = None
+
+
+class PlaceOrder(Body):
+    """An order to be placed. Without `external_id` the `Idempotency-Key` says which order it is."""
+
+    channel: Key
+    external_id: Text | None = None
+    type: OrderType = "normal"
+    currency: Currency
+    customer: CustomerSent = CustomerSent()
+    ship_to: AddressSent | None = None
+    lines: Annotated[list[LineSent], Field(min_length=1, max_length=MAX_LINES)]
+    discounts: Annotated[tuple[DiscountSent, ...], Field(max_length=50)] = ()
+    shipping_fee_minor: Amount = 0
+    payment: PaymentSent
+    salesperson: Key | None = None
+    store: Text | None = None
+    placed_at: Moment | None = None
+    group_id: Text | None = None
+    customs: JsonObject | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _everything_at_once(cls, sent: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        found = list(_contradictions(sent)) if isinstance(sent, Mapping) else []
+        try:
+            order = handler(sent)
+        except ValidationError as refused:
+            found = [*map(_kept, refused.errors(include_input=False, include_url=False)), *found]
+        if found:
+            raise ValidationError.from_exception_data(cls.__name__, found)
+        return order
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What two equal requests share: what was said, however it was spelled."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class OrderBatch(Body):
+    """Up to 500 orders, each placed or refused by itself. An item is what `POST /v1/orders` takes."""
+
+    orders: Annotated[list[JsonObject], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class CancelOrder(Body):
+    """Why the order is to be undone."""
+
+    reason: LongText
+    reason_code: Word | None = None
+
+
+class ResolveHold(Body):
+    """A person's choice for an order that is held, and the reason that is put on record."""
+
+    choice: Literal["retry", "skip", "cancel", "jump"]
+    reason_code: Word
+    reason: LongText
+
+
+def _kept(error: Any) -> InitErrorDetails:
+    # Only the words of an error survive being raised again, so they are taken over as they are, braces and all.
+    words = PydanticCustomError(error["type"], "{detail}", {"detail": error["msg"]})
+    return InitErrorDetails(type=words, loc=error["loc"], input=None)
+
+
+def _problem(code: Any, detail: Any, *loc: str | int) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError(code, detail), loc=loc, input=None)
+
+
+def _contradictions(sent: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
+    """What the parts of an order say against each other, as far as it can be read before they are checked."""
+    given = sent.get("lines")
+    lines = [line for line in given if isinstance(line, Mapping)] if isinstance(given, list) else []
+    if lines and len(lines) <= MAX_LINES:
+        yield from _line_contradictions(lines)
+    payment = sent.get("payment")
+    if isinstance(payment, Mapping):
+        yield from _payment_contradictions(payment)
+
+
+def _line_contradictions(lines: list[Mapping[str, Any]]) -> Iterator[InitErrorDetails]:
+    ids = [line.get("line_id") for line in lines]
+    named = [line_id for line_id in ids if isinstance(line_id, str)]
+    gifts = {line.get("line_id") for line in lines if isinstance(line.get("gift_of"), str)}
+    seen: set[str] = set()
+    for at, line in enumerate(lines):
+        line_id, parent = line.get("line_id"), line.get("gift_of")
+        if isinstance(line_id, str):
+            if line_id in seen:
+                yield _problem("duplicate_line_id", "Another line has this line_id", "lines", at, "line_id")
+            seen.add(line_id)
+        if isinstance(parent, str) and parent not in named:
+            yield _problem("unknown_line", "No line has this line_id", "lines", at, "gift_of")
+        elif isinstance(parent, str) and parent in gifts:
+            yield _problem("gift_of_gift", "A gift cannot hang on a gift", "lines", at, "gift_of")
+        if isinstance(parent, str) and line.get("unit_price_minor"):
+            yield _problem("gift_has_price", "A gift costs nothing", "lines", at, "unit_price_minor")
+    shares = [at for at, line in enumerate(lines) if line.get("shipping_share_minor") is not None]
+    if shares and len(shares) < len(lines):
+        missing = next(at for at in range(len(lines)) if at not in shares)
+        detail = "Either all lines have a shipping share or none has"
+        yield _problem("shipping_shares_mismatch", detail, "lines", missing, "shipping_share_minor")
+
+
+def _payment_contradictions(payment: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
+    in_parts = payment.get("terms") == "deposit_balance"
+    if in_parts and payment.get("deposit_minor") is None:
+        yield _problem("deposit_missing", "These terms need a deposit", "payment", "deposit_minor")
+    if not in_parts:
+        for name in ("deposit_minor", "balance_opens_at", "balance_closes_at"):
+            if payment.get(name) is not None:
+                yield _problem("not_in_parts", "Only the terms deposit_balance have this", "payment", name)

@@ -1,0 +1,68 @@
+"""The order that a route is about, for a caller who may see it and has the route's permission."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.dependencies import SessionDep, requires
+from api.fields import Key
+from domain.access import Permission, Principal
+from models.order import Order
+from store.listing.sight import order_in_sight
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An order, who looks at it, and the session it was read in."""
+
+    order: Order
+    caller: Principal
+    session: AsyncSession
+
+    @property
+    def order_no(self) -> str:
+        return self.order.order_no
+
+    async def let_go(self) -> None:
+        """Afterwards no connection is held while somebody else is waited for."""
+        await self.session.commit()
+
+    async def read_again(self) -> None:
+        """Afterwards the order is as it is now."""
+        await self.session.refresh(self.order)
+
+
+Reader = Annotated[Principal, requires(Permission.ORDERS_READ)]
+Canceller = Annotated[Principal, requires(Permission.ORDERS_CANCEL)]
+Resolver = Annotated[Principal, requires(Permission.ORDERS_RESOLVE)]
+Cashier = Annotated[Principal, requires(Permission.PAYMENTS_RECORD)]
+PaymentReader = Annotated[Principal, requires(Permission.PAYMENTS_READ)]
+
+
+async def _to_read(order_no: Key, caller: Reader, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
+async def _to_cancel(order_no: Key, caller: Canceller, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
+async def _to_resolve(order_no: Key, caller: Resolver, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
+async def _to_pay(order_no: Key, caller: Cashier, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
+async def _payments(order_no: Key, caller: PaymentReader, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
+ToRead = Annotated[Seen, Depends(_to_read)]
+ToCancel = Annotated[Seen, Depends(_to_cancel)]
+ToResolve = Annotated[Seen, Depends(_to_resolve)]
+ToPay = Annotated[Seen, Depends(_to_pay)]
+PaymentsOf = Annotated[Seen, Depends(_payments)]

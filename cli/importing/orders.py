@@ -1,0 +1,176 @@
+"""Orders in the canonical CSV: one row a line, all rows of one (channel, external_id) are one order.
+
+The schema of the API decides what an order may be; here rows become orders, and its answers become rows and columns.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from api.orders.schemas import PlaceOrder
+from cli.importing.items import ORDERS, Cells, Item, Location, Readout, Refusal, filled, schema_problems
+from cli.importing.table import Problem, Row, read_table, shown
+from domain.money import AmountTooLarge, within_bounds
+
+_ORDER_COLUMNS: Final[Mapping[Location, str]] = {
+    ("channel",): "channel",
+    ("external_id",): "external_id",
+    ("type",): "type",
+    ("currency",): "currency",
+    ("customer", "id"): "customer_id",
+    ("customer", "level"): "customer_level",
+    ("ship_to", "country"): "country",
+    ("ship_to", "region"): "region",
+    ("ship_to", "city"): "city",
+    ("ship_to", "postal_code"): "postal_code",
+    ("payment", "method"): "payment_method",
+    ("payment", "terms"): "payment_terms",
+    ("payment", "deposit_minor"): "payment_terms",
+    ("placed_at",): "placed_at",
+}
+"""Fields that an order has once, so that all its rows must agree, and the columns they come from."""
+
+_LINE_COLUMNS: Final[Mapping[str, str]] = {
+    "line_id": "line_id",
+    "sku": "sku",
+    "category": "category",
+    "quantity": "quantity",
+    "unit_price_minor": "unit_price",
+    "tax_rate": "tax_rate",
+    "shipping_share_minor": "line_shipping_fee",
+    "store": "store",
+}
+COLUMNS: Final = (*dict.fromkeys(_ORDER_COLUMNS.values()), *_LINE_COLUMNS.values())
+
+Key = tuple[str, str]
+
+
+def read(raw: bytes, name: str) -> Readout:
+    """Every order of the file, whole or refused with all its problems. Raises UnusableFile."""
+    rows = read_table(raw, name, COLUMNS)
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    nameless: list[Row] = []
+    for row in rows:
+        if (key := _key(row)) is not None:
+            groups[key].append(row)
+        else:
+            nameless.append(row)
+    doubts = _doubts(rows, groups)
+    orders = [_order(key, own, doubts.get(key, [])) for key, own in groups.items()]
+    return Readout.of(ORDERS, len(rows), [*orders, *map(_nameless, nameless)])
+
+
+def _key(row: Row) -> Key | None:
+    key = (row["channel"], row["external_id"])
+    return key if all(key) else None
+
+
+def _doubts(rows: Sequence[Row], groups: Mapping[Key, Sequence[Row]]) -> Mapping[Key, list[Problem]]:
+    """Orders that may lack a line, because a row next to theirs does not say whose it is: half an order is none."""
+    found: dict[Key, list[Problem]] = defaultdict(list)
+    for before, row in pairwise(rows):
+        key, own = _key(before), _key(row)
+        if key is not None and (row.damaged or (own is None and _may_belong(row, groups[key]))):
+            found[key].append(_doubt(row))
+        if before.damaged and own is not None:
+            found[own].append(_doubt(before))
+    return found
+
+
+def _may_belong(row: Row, lines: Sequence[Row]) -> bool:
+    return row["line_id"] not in {line["line_id"] for line in lines}
+
+
+def _doubt(row: Row) -> Problem:
+    return Problem(row.number, None, "unclear_row", f"row {row.number} cannot be read and may be a line of this order")
+
+
+def _nameless(row: Row) -> Refusal:
+    empty = [column for column in ("channel", "external_id") if column in row.cells and not row[column]]
+    problems = [Problem(row.number, column, "empty", f"without {column} the row belongs to no order") for column in empty]
+    return Refusal(ORDERS, f"row {row.number}", (row.number,), (*row.problems, *problems))
+
+
+def _order(key: Key, rows: Sequence[Row], doubts: Sequence[Problem]) -> Item | Refusal:
+    cells = Cells([problem for row in rows for problem in row.problems])
+    if cells.problems:
+        # What is wrong with the form of a row makes everything else that could be said about it guesswork.
+        return _refused(key, rows, [*cells.problems, *doubts])
+    cells.problems += [*doubts, *_disagreements(rows)]
+    body = _body(rows, cells)
+    total = body["shipping_fee_minor"] + sum(line["quantity"] * line["unit_price_minor"] for line in body["lines"])
+    try:
+        PlaceOrder.model_validate(body)
+        within_bounds(total)
+    except ValidationError as refused:
+        cells.problems += schema_problems(refused, lambda location: located(location, _numbers(rows)))
+    except AmountTooLarge as refused:
+        cells.problems.append(Problem(rows[0].number, None, refused.code, f"the order comes to {refused.detail}"))
+    if cells.problems:
+        return _refused(key, rows, cells.problems)
+    return Item(ORDERS, _shown(key), _numbers(rows), body, body["currency"], total)
+
+
+def _disagreements(rows: Sequence[Row]) -> Iterator[Problem]:
+    first = rows[0]
+    for column in dict.fromkeys(_ORDER_COLUMNS.values()):
+        other = next((row for row in rows if row[column] != first[column]), None)
+        if other is not None:
+            reason = f"rows {first.number} and {other.number} of this order differ"
+            yield Problem(other.number, column, "rows_differ", reason)
+
+
+def _body(rows: Sequence[Row], cells: Cells) -> dict[str, Any]:
+    first, lines = rows[0], [_line(row, cells) for row in rows]
+    customer = filled(id=first["customer_id"], level=first["customer_level"])
+    ship_to = filled(**{name: first[name] for name in ("country", "region", "city", "postal_code")})
+    return filled(
+        channel=first["channel"],
+        external_id=first["external_id"],
+        type=first["type"],
+        currency=first["currency"],
+        customer=customer or None,
+        ship_to=ship_to or None,
+        lines=lines,
+        shipping_fee_minor=sum(line["shipping_share_minor"] for line in lines),
+        payment=filled(method=first["payment_method"], terms=first["payment_terms"]),
+        placed_at=first["placed_at"],
+    )
+
+
+def _line(row: Row, cells: Cells) -> dict[str, Any]:
+    currency = row["currency"]
+    return filled(
+        line_id=row["line_id"],
+        sku=row["sku"],
+        category=row["category"],
+        quantity=cells.whole(row, "quantity"),
+        unit_price_minor=cells.amount(row, "unit_price", currency),
+        tax_rate=row["tax_rate"],
+        shipping_share_minor=cells.amount(row, "line_shipping_fee", currency),
+        store=row["store"],
+    )
+
+
+def located(location: Location, rows: Sequence[int]) -> tuple[int | None, str | None]:
+    """Row and column of a field of an order that stands in these rows; no column where it is about more than one."""
+    match location:
+        case ("lines", int(at), *path) if at < len(rows):
+            return rows[at], _LINE_COLUMNS.get(str(path[0])) if path else None
+        case _:
+            return rows[0], _ORDER_COLUMNS.get(location)
+
+
+def _refused(key: Key, rows: Sequence[Row], problems: Sequence[Problem]) -> Refusal:
+    return Refusal(ORDERS, _shown(key), _numbers(rows), tuple(problems))
+
+
+def _shown(key: Key) -> str:
+    return "/".join(map(shown, key))
+
+
+def _numbers(rows: Sequence[Row]) -> tuple[int, ...]:
+    return tuple(row.number for row in rows)

@@ -1,0 +1,113 @@
+"""A CSV file as rows of named cells. Says which rows cannot be trusted, and leaves to others what they mean."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_ENCODINGS: Final = ("utf-8-sig", "gb18030")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LINE_BREAKS: Final = re.compile(r"[\r\n]")
+_LONGEST_NAME: Final = 60
+
+
+class UnusableFile(Exception):
+    """The file as a whole cannot be read; the text says why and names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something is not sent. `row` counts as a spreadsheet does, the header being row 1."""
+
+    row: int | None
+    column: str | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row. `problems` speak of its form; `damaged`: it may have swallowed rows next to it."""
+
+    number: int
+    cells: Mapping[str, str]
+    problems: tuple[Problem, ...] = ()
+    damaged: bool = False
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells.get(column, "")
+
+
+def read_table(raw: bytes, name: str, columns: Sequence[str]) -> list[Row]:
+    """All rows but empty ones, cells trimmed. Raises UnusableFile when text, header or columns do not fit."""
+    reader = csv.reader(io.StringIO(_decoded(raw, name), newline=""), strict=True)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+    except csv.Error as malformed:
+        raise UnusableFile(f"{name}: the header is not CSV ({malformed})") from None
+    _check_header(header, name, columns)
+    return list(_rows(reader, header))
+
+
+def _decoded(raw: bytes, name: str) -> str:
+    for encoding in _ENCODINGS:
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise UnusableFile(f"{name}: the file is neither UTF-8 nor GB18030")
+
+
+def _check_header(header: Sequence[str], name: str, columns: Sequence[str]) -> None:
+    if not any(header):
+        raise UnusableFile(f"{name}: the first row must name the columns, but it is empty")
+    wrong = {
+        "unknown": [column for column in dict.fromkeys(header) if column not in columns],
+        "missing": [column for column in columns if column not in header],
+        "repeated": [column for column in dict.fromkeys(header) if column in columns and header.count(column) > 1],
+    }
+    found = [
+        f"{what} column{'s' if len(which) > 1 else ''}: {', '.join(map(shown, which))}"
+        for what, which in wrong.items()
+        if which
+    ]
+    if found:
+        raise UnusableFile(f"{name}: {'; '.join(found)}. The columns are {','.join(columns)}")
+
+
+def shown(text: str) -> str:
+    """Text from a file as it may stand in a message: short, and without characters that a terminal would obey."""
+    clean = _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+    return repr(clean[:_LONGEST_NAME]) if clean != text or len(clean) > _LONGEST_NAME or not clean else clean
+
+
+def _rows(reader: Iterator[list[str]], header: Sequence[str]) -> Iterator[Row]:
+    number = 1
+    while True:
+        number += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as malformed:
+            problem = Problem(number, None, "malformed_csv", f"the row is not CSV ({malformed}); is a quote not closed?")
+            yield Row(number, {}, (problem,), damaged=True)
+            continue
+        if any(cell.strip() for cell in cells):
+            yield _row(number, cells, header)
+
+
+def _row(number: int, cells: Sequence[str], header: Sequence[str]) -> Row:
+    named = {column: cell.strip() for column, cell in zip(header, cells, strict=False)}
+    problems = [
+        Problem(number, column, "control_character", "the cell has a line break or a control character")
+        for column, cell in named.items()
+        if _CONTROLS.search(cell)
+    ]
+    if len(cells) != len(header):
+        reason = f"the row has {len(cells)} cells where the header has {len(header)}"
+        problems.append(Problem(number, None, "cell_count", reason))
+    damaged = any(_LINE_BREAKS.search(cell) for cell in cells)
+    return Row(number, named, tuple(problems), damaged)

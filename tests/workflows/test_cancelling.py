@@ -1,0 +1,131 @@
+"""Cancelling an order at every step, and when it is too late for that."""
+
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from tests.fakes.shop import Payment, Scan, Shop
+from tests.workflows.conftest import Running, Start
+
+
+async def refusal_of(running: Running) -> str:
+    """The code under which a cancellation is refused."""
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await running.cancel()
+    code: str = refused.value.cause.type  # type: ignore[union-attr]
+    return code
+
+
+async def test_cancel_before_payment_releases_the_stock(start: Start) -> None:
+    running = await start(Shop())
+    await running.until("open_wait payment.full")
+    assert (await running.cancel()).lifecycle == "cancelled"
+    assert (await running.handle.result()).result == "cancelled"
+    assert running.shop.calls[3:] == ["begin_cancel", "refund_payments", "release_stock", "close cancelled"]
+
+
+async def test_cancel_after_booking_voids_the_parcel_before_anything_else(start: Start) -> None:
+    running = await start(Shop())
+    await running.until("open_wait payment.full")
+    await running.tell(1, Payment())
+    await running.until("open_wait shipment.delivered")
+    assert (await running.cancel()).lifecycle == "cancelled"
+    assert (await running.handle.result()).result == "cancelled"
+    assert running.shop.calls[-5:] == [
+        "begin_cancel",
+        "cancel_shipments",
+        "refund_payments",
+        "release_stock",
+        "close cancelled",
+    ]
+
+
+async def test_cancel_while_held_for_stock_undoes_and_ends(start: Start) -> None:
+    running = await start(Shop(holds={"reserve_stock": ["out_of_stock"]}))
+    await running.until("reserve_stock")
+    assert (await running.cancel()).lifecycle == "cancelled"
+    assert "release_stock" in running.shop.calls
+
+
+async def test_choice_cancel_in_the_lane_is_the_same_cancellation(start: Start) -> None:
+    running = await start(Shop(holds={"reserve_stock": ["out_of_stock"]}))
+    await running.until("reserve_stock")
+    await running.resolve("cancel")
+    assert (await running.handle.result()).result == "cancelled"
+    assert running.shop.calls[-3:] == ["begin_cancel", "release_stock", "close cancelled"]
+
+
+async def test_cancel_while_the_carrier_is_away_does_not_wait_for_the_carrier_to_book(start: Start) -> None:
+    shop = Shop()
+    shop.away["book_shipments"] = 10_000
+    running = await start(shop)
+    await running.until("open_wait payment.full")
+    await running.tell(1, Payment())
+    await running.until("book_shipments")
+    assert (await running.cancel()).lifecycle == "cancelled"
+    assert shop.calls[-4:] == ["cancel_shipments", "refund_payments", "release_stock", "close cancelled"]
+
+
+async def test_order_whose_parcel_left_refuses_and_goes_on_to_its_end(start: Start) -> None:
+    shop = Shop(collected=True)
+    running = await start(shop)
+    await running.until("open_wait payment.full")
+    await running.tell(1, Payment())
+    await running.until("open_wait shipment.delivered")
+    assert await refusal_of(running) == "order_not_cancellable"
+    assert "refund_payments" not in shop.calls
+    await running.tell(2, Scan("delivered"))
+    assert (await running.handle.result()).result == "completed"
+    assert shop.calls.count("withdraw_cancel") == 1
+
+
+async def test_scanned_parcel_is_refused_before_anything_is_written(start: Start) -> None:
+    running = await start(Shop())
+    await running.until("open_wait payment.full")
+    await running.tell(1, Payment())
+    await running.until("open_wait shipment.delivered")
+    await running.tell(2, Scan("shipped"))
+    await running.until("apply_scan")
+    assert await refusal_of(running) == "order_not_cancellable"
+    assert "begin_cancel" not in running.shop.calls
+
+
+async def test_refund_that_fails_is_held_and_repeated_until_it_succeeds(start: Start) -> None:
+    shop = Shop(holds={"refund_payments": ["refund_failed"]})
+    running = await start(shop)
+    await running.until("open_wait payment.full")
+    await running.tell(1, Payment("partial"))
+    await running.until("apply_payment")
+    # Nobody clicks: the pause before the next try ends by itself.
+    assert (await running.handle.result()).result == "expired"
+    assert shop.calls.count("refund_payments") == 2
+    assert shop.resolved == ["retried"]
+
+
+async def test_second_cancel_gets_the_answer_of_the_first(start: Start) -> None:
+    running = await start(Shop())
+    await running.until("open_wait payment.full")
+    first, second = await running.cancel(), await running.handle.result()
+    assert first.lifecycle == second.result == "cancelled"
+    assert running.shop.calls.count("begin_cancel") == 1
+
+
+async def test_cancel_in_temporal_means_cancel_at_the_door(start: Start) -> None:
+    running = await start(Shop())
+    await running.until("open_wait payment.full")
+    await running.handle.cancel()
+    assert (await running.handle.result()).result == "cancelled"
+    assert running.shop.calls[-3:] == ["refund_payments", "release_stock", "close cancelled"]
+
+
+async def test_money_that_comes_while_the_order_is_undone_goes_back_too(start: Start) -> None:
+    shop = Shop(holds={"refund_payments": ["refund_failed"]})
+    running = await start(shop)
+    await running.until("open_wait payment.full")
+    await running.environment.sleep(timedelta(hours=24, minutes=5))
+    await running.until("refund_payments")
+    await running.tell(1, Payment("partial"))
+    await running.handle.result()
+    assert shop.standing.money_in is False
+    assert shop.calls.count("apply_payment") == 1
