@@ -9,19 +9,31 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.body import BodyGuard
+from api.body import BodyGuard, BodyLimits
 from api.customers import routes as customers
 from api.dependencies import PrincipalCache, refuse_undeclared
 from api.entities import accounts, rates
 from api.entities import routes as entities
 from api.errors import add_error_handlers
 from api.frame import RequestFrame
+from api.holds import routes as holds
 from api.inbox.hand_over import HandOver
+from api.invoices import routes as invoices
+from api.ledger import routes as ledger
 from api.openapi import DescribedApp
+from api.orders import commands, story
+from api.orders import routes as orders
+from api.orders.intake import FlowsInForce
+from api.orders.streams import Streams
 from api.payment_methods import routes as payment_methods
+from api.payments import routes as payments
+from api.payments import webhook as payment_webhook
 from api.people import keys
 from api.people import routes as people
 from api.products import routes as products
+from api.shipping import routes as shipping
+from api.shipping import webhook as carrier_webhook
+from api.stock import routes as stock
 from api.system import routes as system
 from api.warehouses import routes as warehouses
 from api.webhooks import routes as webhooks
@@ -30,6 +42,17 @@ from runtime.settings import Settings, load_settings
 from runtime.temporal import connect
 
 ROUTERS: Final[Sequence[APIRouter]] = (
+    orders.router,
+    story.router,
+    commands.router,
+    payments.router,
+    shipping.router,
+    stock.router,
+    invoices.router,
+    ledger.router,
+    holds.router,
+    payment_webhook.router,
+    carrier_webhook.router,
     products.router,
     customers.router,
     warehouses.router,
@@ -42,6 +65,11 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     webhooks.router,
     system.router,
 )
+
+# Requests of many items.
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+_LARGER: Final = dict.fromkeys(("/v1/orders:batch", "/v1/payments:batch", "/v1/stock/receipts"), _BATCH_BYTES)
+_SIGNED: Final = ("/v1/webhooks/payments/", "/v1/webhooks/carrier")
 
 
 def create_app(
@@ -65,10 +93,11 @@ def create_app(
         lifespan=_lifespan,
     )
     app.state.settings, app.state.principals, app.state.hand_over = settings, PrincipalCache(), None
+    app.state.flows, app.state.streams = FlowsInForce(), Streams()
     app.state.given_engine, app.state.given_temporal = engine, temporal
     add_error_handlers(app)
     # The last one added is the first one met.
-    app.add_middleware(BodyGuard, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyGuard, limits=BodyLimits(settings.max_body_bytes, _LARGER, _SIGNED))
     app.add_middleware(RequestFrame, strict_transport=settings.env == "prod")
     for router in ROUTERS:
         app.include_router(router)

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from starlette.datastructures import Headers
@@ -15,12 +16,27 @@ _DEEPEST: Final = 32
 _DRAINED_BYTES: Final = 64 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How many bytes a body may have: `usual`, and what single paths take instead.
+
+    A body at a path under `signed` is left unread: its route checks the signature on the bytes before anything else.
+    """
+
+    usual: int
+    larger: Mapping[str, int] = field(default_factory=dict)
+    signed: tuple[str, ...] = ()
+
+    def of(self, path: str) -> int:
+        return max(self.usual, self.larger.get(path, 0))
+
+
 class BodyGuard:
     """Lets a request pass with its body read, within the limit and, where it says it is JSON, strictly so."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, limits: BodyLimits) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -29,8 +45,8 @@ class BodyGuard:
         headers = Headers(scope=scope)
         try:
             _check_address(scope)
-            body = await self._read(headers, receive)
-            if body and is_json(headers.get("content-type", "")):
+            body = await _read(headers, receive, self._limits.of(scope["path"]))
+            if body and is_json(headers.get("content-type", "")) and not scope["path"].startswith(self._limits.signed):
                 check_json(body)
         except Refused as refused:
             answer = Answer(refused.status, refused.code, refused.detail, errors=refused.errors)
@@ -38,27 +54,6 @@ class BodyGuard:
             return
         if body is not None:
             await self._app(scope, _replay(body, receive), send)
-
-    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
-        """The whole body, or None when the client has gone."""
-        declared = headers.get("content-length", "0")
-        too_large = declared.isdecimal() and int(declared[:20]) > self._max_bytes
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            part = message.get("body", b"")
-            size, more = size + len(part), message.get("more_body", False)
-            too_large = too_large or size > self._max_bytes
-            if not too_large:
-                parts.append(part)
-            elif size > _DRAINED_BYTES:
-                break
-        if too_large:
-            raise Refused(413, "content_too_large", f"A request may have {self._max_bytes} bytes.")
-        return b"".join(parts)
 
 
 def is_json(content_type: str) -> bool:
@@ -77,6 +72,28 @@ def check_json(body: bytes) -> Any:
     if problems:
         raise unprocessable(problems)
     return parsed
+
+
+async def _read(headers: Headers, receive: Receive, max_bytes: int) -> bytes | None:
+    """The whole body, or None when the client has gone."""
+    declared = headers.get("content-length", "0")
+    too_large = declared.isdecimal() and int(declared[:20]) > max_bytes
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part = message.get("body", b"")
+        size, more = size + len(part), message.get("more_body", False)
+        too_large = too_large or size > max_bytes
+        if not too_large:
+            parts.append(part)
+        elif size > _DRAINED_BYTES:
+            break
+    if too_large:
+        raise Refused(413, "content_too_large", f"A request may have {max_bytes} bytes.")
+    return b"".join(parts)
 
 
 def _no_constant(_name: str) -> NoReturn:

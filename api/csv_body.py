@@ -140,11 +140,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return _guarded(_LIST_SEPARATOR.join(str(part) for part in value))
-    return _guarded(value) if isinstance(value, str) else str(value)
+        return guarded(_LIST_SEPARATOR.join(str(part) for part in value))
+    return guarded(value) if isinstance(value, str) else str(value)
 
 
-def _guarded(text: str) -> str:
+def guarded(text: str) -> str:
+    """The text as a cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 

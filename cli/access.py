@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runtime.database import Sessions
     from store.access import Grant
 
+TOKENS: Final = "tokens.json"
 # Who decides above whom among the local users.
 _SUPERIORS: Final = {"sales": "manager", "manager": "gm", "gm": "ceo"}
 
@@ -80,7 +81,7 @@ async def ensure_local_tokens(sessions: "Sessions", data_dir: Path) -> dict[str,
     from models.access import Person
     from store import access
 
-    file = data_dir / "tokens.json"
+    file = data_dir / TOKENS
     tokens = _read(file)
     async with sessions() as session, session.begin():
         # From the top down: a superior is there before whoever names them.
@@ -98,6 +99,11 @@ async def ensure_local_tokens(sessions: "Sessions", data_dir: Path) -> dict[str,
                 await access.add_key(session, role.value, tokens[role.value], access.Grant(scopes=scopes))
     _write(file, tokens)
     return {role.value: tokens[role.value] for role in Role}
+
+
+def local_tokens(data_dir: Path) -> dict[str, str]:
+    """The tokens of a local stack's users by role, as `ensure_local_tokens` left them; empty where it never ran."""
+    return _read(data_dir / TOKENS)
 
 
 def _rank(role: str) -> int:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import access, config, dev, doctor, migrate, recover, serve
+from cli import access, config, demo, dev, doctor, import_orders, migrate, recover, serve
 
 app = typer.Typer(
     name="orderflow",
@@ -17,10 +17,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command("demo")(demo.demo)
 app.command("dev")(dev.dev)
 app.command("api")(serve.api)
 app.command("worker")(serve.worker)
 app.command("migrate")(migrate.migrate)
+app.command("import")(import_orders.import_files)
 app.command("token")(access.token)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import literal, text, tuple_
+from sqlalchemy import ColumnElement, literal, text, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -57,11 +57,15 @@ async def find(session: AsyncSession, invoice_key: str) -> InvoiceWithLines | No
 
 
 async def page(
-    session: AsyncSession, wanted: InvoiceFilter, after: tuple[datetime, str] | None, limit: int
+    session: AsyncSession,
+    wanted: InvoiceFilter,
+    after: tuple[datetime, str] | None,
+    limit: int,
+    where: Sequence[ColumnElement[bool]] = (),
 ) -> list[InvoiceWithLines]:
     """Up to `limit + 1` invoices, newest first, those behind (`submitted_at`, `invoice_key`) if given."""
     key = (col(Invoice.submitted_at), col(Invoice.invoice_key))
-    query = select(Invoice).order_by(*(column.desc() for column in key)).limit(limit + 1)
+    query = select(Invoice).where(*where).order_by(*(column.desc() for column in key)).limit(limit + 1)
     asked: dict[str, Any] = {"order_no": wanted.order_no, "kind": wanted.kind, "state": wanted.state}
     for name, value in asked.items():
         if value is not None:

@@ -1,5 +1,6 @@
 """Orders in lists."""
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -11,13 +12,12 @@ from api.orders.views import OrderSummary
 from api.paging import Exchange, Keyset, ListQuery, Page, page_of
 from domain.access import Principal
 from domain.order import Axes, Lifecycle
-from models.columns import now
 from models.order import Order
 from store import orders
 from store.listing import orders as listing
 from store.listing.orders import OrderFilter
 
-_KINDS: Final = (type(now()), str)
+_KINDS: Final = (datetime, str)
 _NEWEST: Final = Keyset("orders/newest", _KINDS)
 _OLDEST: Final = Keyset("orders/oldest", _KINDS)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.batch import Taken
@@ -75,4 +75,4 @@ async def waiting_payment(seen: Seen, payment_id: str) -> PaymentView | None:
 class _PaymentKept(PaymentSent):
     """A payment as the inbox keeps it: an item of a batch says more."""
 
-    model_config = {"extra": "ignore"}
+    model_config = ConfigDict(extra="ignore")

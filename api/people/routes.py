@@ -45,12 +45,17 @@ async def get_person(person_id: Key, session: SessionDep) -> PersonView:
 )
 async def put_person(person_id: Key, body: PersonBody, session: SessionDep, exchange: ExchangeDep) -> PersonView:
     done = await people.put(session, body.to_row(person_id))
-    return await answered(PEOPLE, session, done, exchange, person_id)
+    view = await answered(PEOPLE, session, done, exchange, person_id)
+    # Roles that were taken away must not live on with callers who are known already.
+    exchange.request.app.state.principals.forget()
+    return view
 
 
 @router.post("/v1/people:import", summary="Import people", dependencies=_writers, openapi_extra=csv_body.REQUEST_BODY)
 async def import_people(request: Request, session: SessionDep) -> ImportReport:
-    return await imported(request, session, PersonLine, _put_line)
+    report = await imported(request, session, PersonLine, _put_line)
+    request.app.state.principals.forget()
+    return report
 
 
 async def _put_line(session: AsyncSession, line: PersonLine) -> Put:

@@ -70,12 +70,12 @@ class Cells:
 
     problems: list[Problem] = field(default_factory=list)
 
-    def amount(self, row: Row, column: str, currency: str) -> int:
+    def amount(self, row: Row, column: str, currency: str, *, signed: bool = False) -> int:
         """Minor units of a decimal amount. An unknown currency is left to whoever checks the currency."""
         if not is_currency(currency):
             return 0
         try:
-            return from_decimal_text(row[column], currency)
+            return from_decimal_text(row[column], currency, signed=signed)
         except DomainError as refused:
             reason = refused.detail if row[column] else "an amount is needed"
             self.problems.append(Problem(row.number, column, refused.code, reason))

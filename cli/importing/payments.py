@@ -42,8 +42,8 @@ def _payment(row: Row) -> Item | Refusal:
     if not cells.problems and body["amount_minor"] < 1:
         cells.problems.append(Problem(row.number, "amount", NOT_POSITIVE, "amount must be positive"))
     try:
-        # An amount that could not be read is on record already; the stand-in must not be complained of as well.
-        AddressedPayment.model_validate(body | {"amount_minor": body["amount_minor"] or 1})
+        # What is wrong with the amount is on record already.
+        AddressedPayment.model_validate(body | {"amount_minor": max(body["amount_minor"], 1)})
     except ValidationError as refused:
         cells.problems += schema_problems(refused, lambda location: located(location, (row.number,)))
     if cells.problems:
@@ -52,10 +52,7 @@ def _payment(row: Row) -> Item | Refusal:
 
 
 def _body(row: Row, cells: Cells) -> dict[str, Any]:
-    if row["amount"].startswith("-") and row["amount"][1:].replace(".", "", 1).isdecimal():
-        amount = 0
-    else:
-        amount = cells.amount(row, "amount", row["currency"])
+    amount = cells.amount(row, "amount", row["currency"], signed=row["amount"].startswith("-"))
     texts = {column: row[column] for column in COLUMNS if column != "amount"}
     return filled(**texts, amount_minor=amount)
 
@@ -72,8 +69,7 @@ def _consistent(read_now: Item | Refusal, row: Row, first: dict[Key, Item]) -> I
 
 def located(location: Location, rows: Sequence[int]) -> tuple[int | None, str | None]:
     """Row and column of a field of the payment that stands in this row."""
-    column = _COLUMNS.get(location)
-    return rows[0], "external_id" if location == () else column
+    return rows[0], _COLUMNS.get(location) if location else "external_id"
 
 
 def _refused(row: Row, problems: Sequence[Problem]) -> Refusal:

@@ -34,6 +34,12 @@ def of_orders_in_sight(caller: Principal, order_no: Any) -> list[ColumnElement[b
     return [exists().where(col(Order.order_no) == order_no, *conditions)]
 
 
+async def is_in_sight(session: AsyncSession, order_no: str, caller: Principal) -> bool:
+    """Whether the order exists for the caller."""
+    query = select(Order.order_no).where(col(Order.order_no) == order_no, *orders_in_sight(caller))
+    return (await session.exec(query)).one_or_none() is not None
+
+
 async def order_in_sight(session: AsyncSession, order_no: str, caller: Principal) -> Order:
     """The order. Raises OrderNotFound also for one that exists for others only."""
     query = select(Order).where(col(Order.order_no) == order_no, *orders_in_sight(caller))

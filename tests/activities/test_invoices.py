@@ -277,7 +277,7 @@ async def test_an_invoice_under_way_while_the_order_is_called_off_is_taken_back(
 async def test_fifty_orders_at_once_get_numbers_without_gaps(database: Database, provider: Provider) -> None:
     order_nos = [f"SO-{number}" for number in range(1, 51)]
     async with database.sessions() as session, session.begin():
-        await add_all(session, dict.fromkeys(order_nos, [Line()]))
+        await add_all(session, dict.fromkeys(order_nos, (Line(),)))
     provider.behave(rejected_keys=frozenset({"SO-7-I1", "SO-8-I1"}))
     at_once = asyncio.Semaphore(10)
 

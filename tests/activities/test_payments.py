@@ -1,5 +1,6 @@
 """Payments on a real database: counted once, posted once, and every difference held."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -56,6 +57,17 @@ async def test_apply_payment_twice_has_one_effect(sessions: Sessions, activities
     assert (await order_row(sessions)).paid_minor == 11_300
     assert await balances(sessions) == PAID
     assert await story(sessions) == ["payment.received"]
+
+
+async def test_payments_that_come_at_the_same_time_are_counted_one_after_the_other(
+    sessions: Sessions, activities: PaymentActivities
+) -> None:
+    await orders.place(sessions)
+    facts = [await report(sessions, 1_130, f"P-{number % 10}", source=f"door-{number // 10}") for number in range(20)]
+    results = await asyncio.gather(*(activities.apply_payment(fact) for fact in facts))
+    assert sorted(result.outcome for result in results) == ["applied"] * 10 + ["repeated"] * 10
+    assert await balances(sessions) == PAID
+    assert (await order_row(sessions)).paid_minor == 11_300
 
 
 async def test_the_same_payment_with_another_sum_is_held_and_changes_nothing(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -89,8 +90,8 @@ async def test_an_unpaid_order_has_nothing_to_refund(
     assert await entries(sessions) == []
 
 
-COUPON = {"platform_discount_minor": 2_000, "total_minor": 9_300}
-MIXTURES = [
+COUPON: dict[str, Any] = {"platform_discount_minor": 2_000, "total_minor": 9_300}
+MIXTURES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("alipay", 11_300)], {}),
     ([("alipay", 5_000)], {}),
     ([("alipay", 11_299)], {}),
@@ -115,7 +116,7 @@ async def test_a_full_cancel_leaves_every_account_at_zero(
     activities: PaymentActivities,
     provider: CountingProvider,
     paid: list[tuple[str, int]],
-    columns: dict[str, object],
+    columns: dict[str, Any],
 ) -> None:
     order = await orders.place(sessions, **columns)
     for number, (method, minor) in enumerate(paid, start=1):

@@ -17,11 +17,12 @@ from models.inbox import InboxMessage
 from models.order import Order, OrderEvent, OrderLine
 from models.shipping import FulfilmentOrder
 from runtime.database import Sessions
-from store import holds, journal, orders, shipping
+from store import holds, journal, orders, shipping, stock
+from store.stock import ReceiptLine
 from tests.conftest import Database
-from tests.factories.orders import Line
+from tests.factories.orders import Line, place
 from tests.factories.shipping import MORNING, message, ready_to_ship, reported
-from tests.factories.stock import is_sound, level
+from tests.factories.stock import is_sound, level, receive
 
 HOURS = {"picked_up": 1, "in_transit": 2, "delivered": 3}
 
@@ -29,6 +30,10 @@ HOURS = {"picked_up": 1, "in_transit": 2, "delivered": 3}
 async def booked(sessions: Sessions, lines: Sequence[Line] = (Line(quantity=2),), **columns: Any) -> None:
     """An order whose parcels are booked."""
     await ready_to_ship(sessions, lines=lines, **columns)
+    await book(sessions)
+
+
+async def book(sessions: Sessions) -> None:
     memory = Memory()
     activities = ShippingActivities(sessions, SimulatedCarrier(memory))
     await ActivityEnvironment().run(activities.book_shipments, Step("SO-1", "ship"))
@@ -184,9 +189,21 @@ async def test_the_first_of_two_parcels_makes_the_delivery_partial(database: Dat
 
 
 async def test_a_line_split_over_two_parcels_is_delivered_in_parts(database: Database) -> None:
-    await booked(database.sessions, [Line("1", "SKU-1", 1), Line("2", "SKU-1-north", 3)])
+    await place(database.sessions, lines=[Line(quantity=3)], lifecycle="accepted")
+    await receive(database.sessions, [ReceiptLine("SKU-1", 2, 6_000)], "R-1", "main")
+    await receive(database.sessions, [ReceiptLine("SKU-1", 1, 7_000)], "R-2", "north")
+    async with database.sessions() as session, session.begin():
+        await stock.reserve(session, "SO-1")
+    await book(database.sessions)
     await scanned(database.sessions, "delivered", "SO-1-S2")
-    assert await counters(database.sessions) == {"1": (0, 0), "2": (3, 3)}
+    assert await counters(database.sessions) == {"1": (1, 1)}
+    result = await scanned(database.sessions, "delivered", "SO-1-S1")
+    assert result.standing.fulfilment == "delivered"
+    assert await counters(database.sessions) == {"1": (3, 3)}
+    assert [lines[0] for _key, _event, lines in await entries(database.sessions)] == [
+        ("goods_in_transit", "Dr", 7_000),
+        ("goods_in_transit", "Dr", 12_000),
+    ]
 
 
 @pytest.mark.parametrize("status", ["lost", "returned"])
@@ -215,10 +232,7 @@ async def test_goods_without_cost_leave_without_an_entry(database: Database) -> 
     await ready_to_ship(database.sessions)
     async with database.sessions() as session, session.begin():
         await session.execute(text("UPDATE stock_levels SET value_minor = 0"))
-    memory = Memory()
-    activities = ShippingActivities(database.sessions, SimulatedCarrier(memory))
-    await ActivityEnvironment().run(activities.book_shipments, Step("SO-1", "ship"))
-    memory.close()
+    await book(database.sessions)
     assert (await scanned(database.sessions, "picked_up")).outcome == "applied"
     assert await entries(database.sessions) == []
 

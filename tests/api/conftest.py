@@ -10,9 +10,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.app import create_app
 from domain.flow.vocabulary import Role
+from flows import builtin_flows
 from models.access import Person
 from runtime.settings import Settings
-from store import access
+from store import access, flows
 from store.access import Grant
 from store.defaults import ensure_defaults
 from tests.conftest import Database
@@ -48,6 +49,7 @@ async def _give_key(session: AsyncSession, person_id: str, roles: list[str], gra
 async def api(database: Database) -> AsyncIterator[Api]:
     async with database.sessions() as session, session.begin():
         await ensure_defaults(session)
+        await flows.publish(session, builtin_flows())
         tokens = {role.value: await _give_key(session, role.value, [role.value], Grant()) for role in Role}
     app = create_app(Settings(), engine=database.engine)
     async with app.router.lifespan_context(app):

@@ -12,8 +12,7 @@ _FUNCTION_LINES = 45
 _PARAMETERS = 6
 _PUBLIC_METHODS = 12
 _ROLE_NAMES = {"utils", "util", "helpers", "common", "misc", "base", "core", "manager", "types", "service", "services"}
-# In two parts, or this file would be the first to be found.
-_LEFTOVERS = re.compile(r"\b(" + "|".join(["TODO", "FIXME", "HACK", "TEMPORARY"]) + r")\b")
+_LEFTOVERS = re.compile(r"\b(TODO|FIXME|HACK|TEMPORARY)\b")
 _BANNER = re.compile(r"^\s*#\s*([-=*#~_]{4,}|.*[-=*#~_]{6,}\s*$)", re.MULTILINE)
 # The order as nodes see it: one object by design, with a verb for each thing a node may want.
 _WIDE = {"workflows/order/course.py:Course"}
@@ -76,6 +75,8 @@ def test_no_module_is_named_after_a_role() -> None:
 
 def test_nothing_is_left_for_later() -> None:
     written = [(source.path, source.text) for source in sources()] + _plain_files()
+    # This file names the words that it looks for.
+    written = [(path, text) for path, text in written if path != "tests/architecture/test_budgets.py"]
     found = [
         f"{path}:{at} {word.group()}"
         for path, text in written

@@ -1,5 +1,6 @@
 """One order on a server whose clock skips, with a shop that remembers what was asked of it."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -60,8 +61,9 @@ class Running:
 
     async def until(self, call: str, times: int = 1) -> None:
         """Waits until the shop has been asked this so often; time stands still meanwhile."""
-        while self.shop.calls.count(call) < times:
-            await self.handle.query(OrderWorkflow.state)
+        async with asyncio.timeout(20):
+            while self.shop.calls.count(call) < times:
+                await self.handle.query(OrderWorkflow.state)
 
 
 Start = Callable[..., Awaitable[Running]]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.orders import HoldInput, OrderActivities, WaitInput
@@ -109,7 +109,7 @@ class Course:
                 schedule_to_close_timeout=options.LOCAL_STEP_WITHIN,
                 retry_policy=options.LOCAL_STEP_RETRY,
             )
-        except ActivityError as failed:
+        except FailureError as failed:
             _raise_final(failed)
         return await self._visible(method, payload, summary)
 
@@ -123,7 +123,7 @@ class Course:
                 retry_policy=options.DATABASE_STEP_RETRY,
                 summary=f"{summary} (database step repeated)",
             )
-        except ActivityError as failed:
+        except FailureError as failed:
             _raise_final(failed)
             raise StepFailed("step_failed") from None
 
@@ -141,7 +141,7 @@ class Course:
                 retry_policy=options.PARTY_CALL_RETRY,
                 summary=summary,
             )
-        except ActivityError as failed:
+        except FailureError as failed:
             _raise_final(failed)
             raise StepFailed(party.away) from None
 
@@ -192,11 +192,14 @@ class Course:
 LANE = "exception_lane"
 
 
-def _raise_final(failed: ActivityError) -> None:
-    """Cancellation stays cancellation, a final no becomes StepFailed; anything else returns to the caller."""
+def _raise_final(failed: FailureError) -> None:
+    """Cancellation stays cancellation, a final no becomes StepFailed; anything else returns to the caller.
+
+    A local activity's error comes wrapped in an ActivityError when it happens and bare when it is replayed.
+    """
     if is_cancelled_exception(failed):
         raise asyncio.CancelledError from failed
-    cause = failed.cause
+    cause = failed.cause if isinstance(failed, ActivityError) else failed
     if isinstance(cause, ApplicationError) and cause.non_retryable:
         known = cause.type if cause.type in HOLD_REASONS else "step_failed"
         raise StepFailed(known or "step_failed") from None

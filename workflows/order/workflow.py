@@ -46,7 +46,7 @@ class OrderWorkflow:
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderResult:
-        facts = asyncio.create_task(self._inlet.run())
+        facts = self._facts = asyncio.create_task(self._inlet.run())
         result = await self._live()
         await self._settle_late_facts(result)
         self._result = result
@@ -71,7 +71,10 @@ class OrderWorkflow:
                 return "cancelled"
 
     async def _ended_or_called_off(self, story: asyncio.Task[str]) -> None:
-        await workflow.wait_condition(lambda: story.done() or self._course.cancel is not None)
+        await workflow.wait_condition(lambda: story.done() or self._course.cancel is not None or self._facts.done())
+        if self._facts.done():
+            # Only a defect of ours ends the inlet: it must show as a failing workflow task, not as a silent order.
+            raise RuntimeError("facts are no longer applied") from self._facts.exception()
 
     async def _fulfil(self) -> str:
         """The story of any order: node after node of its flow, until one says that it has ended."""
