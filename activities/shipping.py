@@ -91,10 +91,18 @@ class ShippingActivities:
             if await holds.find_open(session, step.order_no, "carrier_refused") is not None:
                 return StepResult(await orders.standing(session, step.order_no), held="carrier_refused"), []
             lines = await orders.lines(session, step.order_no)
-            if short := [line.line_id for line in lines if line.allocated < line.quantity - line.cancelled]:
-                reason = Reason("out_of_stock", "units are not reserved", {"line_ids": short}, step.node)
-                await holds.open_hold(session, order, reason)
-                return StepResult(await orders.standing(session, step.order_no), held=reason.code), []
+            if short := [line for line in lines if line.allocated < line.quantity - line.cancelled]:
+                # A promise had run out before the money came: it is asked for once more.
+                if not isinstance(await stock.reserve(session, step.order_no), stock.Reserved):
+                    ids = {"line_ids": [line.line_id for line in short]}
+                    reason = Reason("out_of_stock", "units are not reserved", ids, step.node)
+                    await holds.open_hold(session, order, reason)
+                    return StepResult(await orders.standing(session, step.order_no), held=reason.code), []
+                await holds.resolve(
+                    session, order, ("out_of_stock",), "retried", by="orderflow", reason="reserved anew"
+                )
+                for line in short:
+                    await session.refresh(line)
             new = await shipping.pack(session, step.order_no, await stock.reservations(session, step.order_no))
             if order.lifecycle != Lifecycle.FULFILLING:
                 order.lifecycle = moved(order.lifecycle, Lifecycle.FULFILLING)

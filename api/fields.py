@@ -1,17 +1,19 @@
 """The types that request fields share: what a text, a key, an amount, a rate or a moment may look like."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 from domain.money import MAX_MINOR, is_currency
 
 MAX_QUANTITY: Final = 1_000_000
 _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -32,6 +34,13 @@ def _time_zone(name: str) -> str:
     if name not in available_timezones():
         raise PydanticCustomError("unknown_time_zone", "Not a time zone of the IANA database")
     return name
+
+
+def _spelled_out(given: Any) -> Any:
+    # Left to itself pydantic takes a bare number for seconds, or milliseconds, since 1970.
+    if isinstance(given, datetime) or (isinstance(given, str) and _RFC3339.match(given)):
+        return given
+    raise PydanticCustomError("not_rfc3339", "A moment is written as in 2026-11-22T10:00:00Z")
 
 
 def _moment(at: datetime) -> datetime:
@@ -82,7 +91,12 @@ ExchangeRate = Annotated[
     PlainSerializer(_plain, return_type=str, when_used="json"),
 ]
 TimeZone = Annotated[str, Field(max_length=64, examples=["Asia/Shanghai"]), AfterValidator(_time_zone)]
-Moment = Annotated[AwareDatetime, AfterValidator(_moment), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_spelled_out),
+    AfterValidator(_moment),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
 """A point in time with its offset, kept in UTC."""
 
 JsonObject = dict[str, Any]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from api.body import check_json
-from api.fields import Body, JsonObject
+from api.fields import Body, JsonObject, Moment
 from api.problem import Refused
 from api.verbatim import understood
 from integrations.webhook_signature import SignatureInvalid, verify_webhook
@@ -20,7 +20,7 @@ class Webhook(Body):
     """A message after Standard Webhooks: what it is about, when it was made, and its content."""
 
     type: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
-    timestamp: AwareDatetime
+    timestamp: Moment
     data: JsonObject
 
 

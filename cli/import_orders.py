@@ -53,9 +53,7 @@ def import_files(
     data: DataOption = DEFAULT_DATA_DIR,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the files; send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write every refusal and its reason.")
-    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write every refusal and its reason.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=32, help="Requests under way at once.")] = 4,
 ) -> None:
     """Place orders from a CSV file, with their payments and the stock they need. Safe to run again at any time.

@@ -17,6 +17,7 @@ class Invoice(SQLModel, table=True):
 
     __tablename__ = "invoices"
     __table_args__ = (
+        Index("invoices_newest", "submitted_at", "invoice_key"),
         Index("invoice_number_once", "entity_id", "invoice_no", unique=True),
         CheckConstraint("net_minor + tax_minor = gross_minor", name="invoice_adds_up"),
     )

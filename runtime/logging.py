@@ -20,6 +20,8 @@ _WHOLE: Final = frozenset(
 _CREDENTIALS: Final = re.compile(
     r"(://[^:/@\s]*:)[^@\s]+(@)|\bofk_[A-Za-z0-9]+_[A-Za-z0-9_-]+|\bBearer\s+\S+", re.IGNORECASE
 )
+# The renderer's own choice shows local variables, personal data among them, and takes seconds of the event loop for it.
+_PLAIN: Final = structlog.dev.plain_traceback
 
 
 def configure_logging(level: str, *, as_json: bool) -> None:
@@ -36,7 +38,7 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     renderer: list[Processor] = (
         [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if as_json
-        else [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_PLAIN)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

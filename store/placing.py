@@ -18,10 +18,9 @@ from domain.pricing import OrderLineValue, PricedLine, PricedOrder
 from models.columns import now
 from models.order import Order, OrderLine, OrderSource
 from store import events, facts, inbox, series
+from store.defaults import ENTITY
 from store.events import Event
 from store.inbox import Incoming
-
-DEFAULT_ENTITY = "main"
 
 
 class NoLegalEntity(DomainError):
@@ -92,7 +91,7 @@ async def place(session: AsyncSession, draft: OrderDraft, message: Incoming, flo
     received_at = now()
     year = received_at.astimezone(ZoneInfo(ground.time_zone)).year
     # Last before the inserts: this row lock is what makes voucher numbers gapless, and all orders take turns on it.
-    number = await series.take(session, f"voucher/{DEFAULT_ENTITY}/{year}")
+    number = await series.take(session, f"voucher/{ENTITY}/{year}")
     order = _order(draft, ground, flow)
     order.voucher_no, order.received_at = f"V{year}-{number:08d}", received_at
     session.add(order)
@@ -117,14 +116,14 @@ WHERE e.entity_id = :entity_id
 
 async def _ground(session: AsyncSession, draft: OrderDraft) -> _Ground:
     asked = {
-        "entity_id": DEFAULT_ENTITY,
+        "entity_id": ENTITY,
         "customer_id": draft.customer_id,
         "currency": draft.currency,
         "today": datetime.now(UTC).date(),
     }
     row = (await session.execute(_GROUND, asked)).one_or_none()
     if row is None:
-        raise NoLegalEntity(entity_id=DEFAULT_ENTITY)
+        raise NoLegalEntity(entity_id=ENTITY)
     same = row.functional_currency == draft.currency
     customer = facts.KnownCustomer(row.level or "standard", row.order_count, bool(row.blacklisted))
     return _Ground(row.functional_currency, row.time_zone, Decimal(1) if same else row.rate, customer)
@@ -140,7 +139,7 @@ def _order(draft: OrderDraft, ground: _Ground, flow: FlowDefinition) -> Order:
         source=draft.source,
         placed_by=draft.actor,
         type=draft.type,
-        entity_id=DEFAULT_ENTITY,
+        entity_id=ENTITY,
         currency=draft.currency,
         functional_currency=ground.functional_currency,
         fx_rate=ground.rate,

@@ -70,7 +70,8 @@ def _wished_pause(answer: httpx.Response) -> float:
 
 def is_json(answer: httpx.Response) -> bool:
     """Whether the body says that it is JSON, a problem included."""
-    return answer.headers.get("content-type", "").partition(";")[0].endswith("json")
+    media: str = answer.headers.get("content-type", "")
+    return media.partition(";")[0].strip().endswith("json")
 
 
 def problem_in(answer: httpx.Response) -> dict[str, Any]:

@@ -90,7 +90,9 @@ def _doubt(row: Row) -> Problem:
 
 def _nameless(row: Row) -> Refusal:
     empty = [column for column in ("channel", "external_id") if column in row.cells and not row[column]]
-    problems = [Problem(row.number, column, "empty", f"without {column} the row belongs to no order") for column in empty]
+    problems = [
+        Problem(row.number, column, "empty", f"without {column} the row belongs to no order") for column in empty
+    ]
     return Refusal(ORDERS, f"row {row.number}", (row.number,), (*row.problems, *problems))
 
 

@@ -133,32 +133,36 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def show(report: Report, console: "Console") -> None:
-    """Prints the summary, the totals per currency and the first reasons."""
+    """Prints the summary with the totals per currency, and the first reasons."""
     from rich.table import Table
 
     table = Table(title="What would be sent" if report.dry_run else "Import")
-    words = ("", "rows", "items", "new", "already there", "refused", "not sent", "total", "per second")
-    for word in words:
-        table.add_column(word, justify="left" if not word else "right")
+    table.add_column("")
     for part in report.parts:
-        table.add_row(*_cells(part, dry_run=report.dry_run))
+        table.add_column(part.subject, justify="right", no_wrap=True)
+    measured = [_measures(part, dry_run=report.dry_run) for part in report.parts]
+    for name in measured[0]:
+        table.add_row(name, *(measures[name] for measures in measured))
     console.print(table)
     _show_reasons(report, console)
     if not report.dry_run:
         console.print(f"{report.seconds:.1f} s")
 
 
-def _cells(part: Part, *, dry_run: bool) -> Iterator[str]:
+def _measures(part: Part, *, dry_run: bool) -> dict[str, str]:
     told = part.as_json(dry_run=dry_run)
-    new = "-" if dry_run else str(told[_TAKEN[part.subject]])
-    repeated = "-" if dry_run else str(told["already_there"])
-    yield from (part.subject, str(told["rows"]), str(part.found), new, repeated, str(told["refused"]))
-    yield str(told["not_sent"])
-    if part.subject == STOCK:
-        yield f"{told['lines']} lines, {told['units']} units"
+    measures = {"rows": str(told["rows"]), "found": str(part.found), "refused": str(told["refused"])}
+    if dry_run:
+        measures["would be sent"] = str(told["not_sent"])
     else:
-        yield "\n".join(f"{to_decimal_text(minor, code)} {code}" for code, minor in told["totals_minor"].items())
-    yield str(part.per_second() or "")
+        sent = {"new": told[_TAKEN[part.subject]], "already there": told["already_there"], "not sent": told["not_sent"]}
+        measures |= {name: str(count) for name, count in sent.items()}
+        measures["per second"] = str(part.per_second() or "-")
+    if part.subject == STOCK:
+        amounts = [f"{told['units']} units of {told['lines']} SKUs"]
+    else:
+        amounts = [f"{to_decimal_text(minor, code)} {code}" for code, minor in told["totals_minor"].items()]
+    return measures | {"total": "\n".join(amounts)}
 
 
 def _show_reasons(report: Report, console: "Console") -> None:

@@ -92,7 +92,9 @@ def _rows(reader: Iterator[list[str]], header: Sequence[str]) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as malformed:
-            problem = Problem(number, None, "malformed_csv", f"the row is not CSV ({malformed}); is a quote not closed?")
+            problem = Problem(
+                number, None, "malformed_csv", f"the row is not CSV ({malformed}); is a quote not closed?"
+            )
             yield Row(number, {}, (problem,), damaged=True)
             continue
         if any(cell.strip() for cell in cells):

@@ -89,6 +89,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('invoice_key')
     )
     op.create_index('invoice_number_once', 'invoices', ['entity_id', 'invoice_no'], unique=True)
+    op.create_index('invoices_newest', 'invoices', ['submitted_at', 'invoice_key'], unique=False)
     op.create_index(op.f('ix_invoices_order_no'), 'invoices', ['order_no'], unique=False)
     op.create_table('legal_entities',
     sa.Column('entity_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -597,6 +598,7 @@ def downgrade() -> None:
     op.drop_table('number_series')
     op.drop_table('legal_entities')
     op.drop_index(op.f('ix_invoices_order_no'), table_name='invoices')
+    op.drop_index('invoices_newest', table_name='invoices')
     op.drop_index('invoice_number_once', table_name='invoices')
     op.drop_table('invoices')
     op.drop_index('inbox_waiting', table_name='inbox_messages', postgresql_where=sa.text('handed_over_at IS NULL'))

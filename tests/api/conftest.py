@@ -1,22 +1,31 @@
 """The application on a database of its own, called as each of the roles."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from api.app import create_app
+from api.inbox.door import report_scan
+from api.inbox.hand_over import HandOver
 from domain.flow.vocabulary import Role
 from flows import builtin_flows
+from integrations.carrier.port import CarrierEvent
 from models.access import Person
 from runtime.settings import Settings
 from store import access, flows
 from store.access import Grant
 from store.defaults import ensure_defaults
-from tests.conftest import Database
+from tests.conftest import Database, Temporal
+from workers.main import build_workers
+from workers.wiring import wire
 
 PROBLEM = "application/problem+json"
 As = Callable[..., httpx.AsyncClient]
@@ -51,9 +60,33 @@ async def api(database: Database) -> AsyncIterator[Api]:
         await ensure_defaults(session)
         await flows.publish(session, builtin_flows())
         tokens = {role.value: await _give_key(session, role.value, [role.value], Grant()) for role in Role}
-    app = create_app(Settings(), engine=database.engine)
+    # Nobody listens there: what is placed stays in the inbox, as when Temporal is away.
+    nobody = await Client.connect("127.0.0.1:1", lazy=True)
+    app = create_app(Settings(temporal_ui_url="http://ui.test"), engine=database.engine, temporal=nobody)
     async with app.router.lifespan_context(app):
         yield Api(app, database, tokens)
+
+
+@pytest.fixture
+async def running(api: Api, temporal: Temporal) -> AsyncIterator[Api]:
+    """The same application with Temporal and workers: orders go their way. What is left of them is terminated."""
+    sessions = api.database.sessions
+    hand_over = HandOver(sessions, temporal.client)
+    await hand_over.start()
+    api.app.state.temporal, api.app.state.hand_over = temporal.client, hand_over
+
+    async def report(event: CarrierEvent) -> None:
+        await report_scan(sessions, hand_over, event)
+
+    able = wire(api.app.state.settings, api.database.engine, sessions, report)
+    async with AsyncExitStack() as workers:
+        workers.push_async_callback(hand_over.stop)
+        for worker in build_workers(temporal.client, able):
+            await workers.enter_async_context(worker)
+        yield api
+        async for order in temporal.client.list_workflows("ExecutionStatus = 'Running'"):
+            with contextlib.suppress(RPCError):
+                await temporal.client.get_workflow_handle(order.id).terminate()
 
 
 @pytest.fixture

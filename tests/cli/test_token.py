@@ -1,7 +1,9 @@
 """Keys from the command line, and those of a local stack."""
 
+import asyncio
 import json
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,19 @@ async def test_a_new_person_needs_a_role(database: Database) -> None:
         await give_key(database.sessions, "nobody", Grant())
     async with database.sessions() as session:
         assert await session.get(Person, "nobody") is None
+
+
+async def test_the_command_prints_a_key_that_works(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERFLOW_DATABASE_URL", database.url)
+    asked = ["token", "zhang", "--role", "sales", "--channel", "web", "--expires-days", "2"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, asked)
+    assert result.exit_code == 0
+    async with database.sessions() as session:
+        found = await access.authenticate(session, result.output.strip())
+    assert found is not None
+    assert (found.principal.actor, found.principal.channels) == ("zhang", frozenset({"web"}))
+    assert found.expires_at is not None
+    assert timedelta(days=1) < found.expires_at - datetime.now(UTC) <= timedelta(days=2)
 
 
 def test_unknown_roles_and_scopes_are_refused_before_anything_happens() -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from domain.flow.definition import FlowDefinition, FlowSnapshot
+from domain.flow.vocabulary import FactValue
 from flows import builtin_flows
 from tests.factories.flows import order_facts
 from tests.fakes.shop import Payment, Scan, Shop
@@ -25,6 +27,7 @@ from workflows.order.contract import (
     CancelRequest,
     CancelResult,
     FactSignal,
+    FactText,
     OrderInput,
     OrderResult,
     ResolveRequest,
@@ -57,7 +60,9 @@ class Running:
         return result
 
     async def resolve(self, choice: str) -> None:
-        await self.handle.execute_update("resolve_exception", ResolveRequest("r-1", "ops", choice, "checked", "looked at it"))
+        await self.handle.execute_update(
+            "resolve_exception", ResolveRequest("r-1", "ops", choice, "checked", "looked at it")
+        )
 
     async def until(self, call: str, times: int = 1) -> None:
         """Waits until the shop has been asked this so often; time stands still meanwhile."""
@@ -74,7 +79,7 @@ async def start(time_skipping: Callable[[], Awaitable[WorkflowEnvironment]]) -> 
     """Starts an order of a flow (the built-in normal one) in a shop."""
     async with AsyncExitStack() as workers:
 
-        async def begin(shop: Shop, flow: FlowDefinition | None = None, **facts: object) -> Running:
+        async def begin(shop: Shop, flow: FlowDefinition | None = None, **facts: FactValue) -> Running:
             environment = await time_skipping()
             for queue in (ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
                 worker = Worker(
@@ -87,13 +92,23 @@ async def start(time_skipping: Callable[[], Awaitable[WorkflowEnvironment]]) -> 
                 )
                 await workers.enter_async_context(worker)
             order_no = f"SO{uuid.uuid4().hex[:12].upper()}"
-            order = OrderInput(order_no, FlowSnapshot.of(flow or normal()), dict(order_facts(**facts)))
+            order = OrderInput(order_no, FlowSnapshot.of(flow or normal()), _spelled(order_facts(**facts)))
             handle = await environment.client.start_workflow(
                 OrderWorkflow.run, order, id=order_workflow_id(order_no), task_queue=ORDERS_QUEUE
             )
             return Running(environment, shop, handle)
 
         yield begin
+
+
+def code_of(refused: pytest.ExceptionInfo[WorkflowUpdateFailedError]) -> str | None:
+    """The stable code under which an update was refused."""
+    cause = refused.value.cause
+    return cause.type if isinstance(cause, ApplicationError) else None
+
+
+def _spelled(facts: Mapping[str, FactValue]) -> dict[str, FactText]:
+    return {name: value for name, value in facts.items() if isinstance(value, bool | int | str | list)}
 
 
 def normal() -> FlowDefinition:

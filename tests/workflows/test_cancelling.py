@@ -6,15 +6,14 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from tests.fakes.shop import Payment, Scan, Shop
-from tests.workflows.conftest import Running, Start
+from tests.workflows.conftest import Running, Start, code_of
 
 
-async def refusal_of(running: Running) -> str:
+async def refusal_of(running: Running) -> str | None:
     """The code under which a cancellation is refused."""
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await running.cancel()
-    code: str = refused.value.cause.type  # type: ignore[union-attr]
-    return code
+    return code_of(refused)
 
 
 async def test_cancel_before_payment_releases_the_stock(start: Start) -> None:

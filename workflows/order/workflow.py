@@ -135,9 +135,18 @@ class OrderWorkflow:
         self._course.undo.remove("shipping.cancel")
         return False
 
+    async def _ship_what_was_voided(self) -> None:
+        """One parcel has left, another may have been voided before we knew: its units get a new one."""
+        try:
+            await self._course.perform("shipping.create")
+        except StepFailed as failed:
+            await self._course.open_hold(Trouble(self._course.at, failed.reason))
+
     async def _refuse_cancel(self, asked: CancelInput, reason: str) -> bool:
         course = self._course
         course.saw(await course.local(OrderActivities.withdraw_cancel, asked, "cancel refused"))
+        if "shipping.cancel" in course.undo:
+            await self._ship_what_was_voided()
         self._refusal, course.cancel = reason, None
         return False
 
