@@ -72,11 +72,9 @@ def _demands(app: FastAPI) -> dict[tuple[str, str], Requires]:
 def _problem_statuses(verb: str, operation: dict[str, Any], *, secured: bool) -> list[str]:
     statuses = {status for status in operation["responses"] if status[0] in "45"} | {"400", "413", "500", "503"}
     if secured:
-        statuses |= {"401", "403"}
+        statuses |= {"401", "403", "404"}
     if verb != "get":
         statuses |= {"409", "422"}
     if "requestBody" in operation:
         statuses |= {"415", "422"}
-    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
-        statuses.add("404")
     return sorted(statuses)

@@ -1,0 +1,131 @@
+"""The sample orders of the demo: what is for sale, who orders what, and how each order must come out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+SECOND_WAREHOUSE: Final = ("south", {"name": "广州仓 Guangzhou", "priority": 200})
+_TAX: Final = "0.13"
+
+
+@dataclass(frozen=True)
+class Product:
+    """Something for sale: tax-inclusive price and unit cost in minor units, both in CNY, and units per warehouse."""
+
+    name: str
+    price_minor: int
+    cost_minor: int
+    stock: Mapping[str, int]
+
+
+PRODUCTS: Final[Mapping[str, Product]] = {
+    "TEA-LJ-250": Product("西湖龙井 250克 Longjing tea", 12_800, 6_200, {"main": 40}),
+    "CUP-CEL-2": Product("龙泉青瓷茶杯 两只装 Celadon cups", 8_600, 3_100, {"south": 40}),
+    "SCARF-SILK": Product("真丝方巾 Silk scarf", 29_900, 11_500, {"main": 25}),
+    "FAN-SANDAL": Product("檀香扇 Sandalwood fan", 31_500, 12_000, {"main": 25}),
+    "LAMP-BAMBOO": Product("竹编台灯 Bamboo lamp", 45_000, 20_000, {"main": 10}),
+    "POT-ZISHA": Product("宜兴紫砂壶 Yixing teapot", 68_000, 27_000, {}),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An order, what happens to it, and how it must end."""
+
+    name: str
+    story: str
+    lines: Mapping[str, int]
+    method: str
+    expected: Mapping[str, Any]
+    customer: Mapping[str, str]
+    ship_to: Mapping[str, str]
+    currency: str = "CNY"
+    prices: Mapping[str, int] = field(default_factory=dict)
+    discounts: tuple[Mapping[str, Any], ...] = ()
+    shipping_fee_minor: int = 0
+
+    def body(self, external_id: str) -> dict[str, Any]:
+        """The order as a shop sends it."""
+        lines = [
+            {
+                "line_id": str(number),
+                "sku": sku,
+                "quantity": quantity,
+                "unit_price_minor": self.prices.get(sku, PRODUCTS[sku].price_minor),
+                "tax_rate": _TAX,
+            }
+            for number, (sku, quantity) in enumerate(self.lines.items(), start=1)
+        ]
+        return {
+            "channel": "shop",
+            "external_id": external_id,
+            "currency": self.currency,
+            "customer": dict(self.customer),
+            "ship_to": dict(self.ship_to),
+            "lines": lines,
+            "discounts": [dict(discount) for discount in self.discounts],
+            "shipping_fee_minor": self.shipping_fee_minor,
+            "payment": {"method": self.method, "terms": "prepaid"},
+        }
+
+
+_DELIVERED: Final = {
+    "lifecycle": "completed",
+    "payment": "paid",
+    "fulfilment": "delivered",
+    "revenue": "full",
+    "invoice": "full",
+}
+_UNDONE: Final = {"lifecycle": "cancelled", "payment": "refunded", "fulfilment": "cancelled", "revenue": "none"}
+
+TWO_PARCELS: Final = Sample(
+    name="two parcels",
+    story="paid, sent from two warehouses in two parcels, delivered",
+    lines={"TEA-LJ-250": 2, "CUP-CEL-2": 1},
+    method="alipay",
+    expected=_DELIVERED | {"warehouses": ["main", "south"]},
+    customer={"id": "C-1001", "name": "林晓梅"},
+    ship_to={"country": "CN", "region": "浙江省", "city": "杭州市", "street": "示例路 1 号", "name": "林晓梅"},
+    shipping_fee_minor=1_200,
+)
+COUPON: Final = Sample(
+    name="own coupon",
+    story="paid less the shop's own coupon, delivered",
+    lines={"SCARF-SILK": 1, "TEA-LJ-250": 1},
+    method="wechat_pay",
+    expected=_DELIVERED | {"warehouses": ["main"], "total_minor": 38_700},
+    customer={"id": "C-1002", "name": "陈建国"},
+    ship_to={"country": "CN", "region": "上海市", "city": "上海市", "street": "示例路 2 号", "name": "陈建国"},
+    discounts=({"kind": "coupon", "code": "AUTUMN40", "amount_minor": 4_000, "funded_by": "seller"},),
+)
+FOREIGN: Final = Sample(
+    name="another currency",
+    story="paid in US dollars, booked in both currencies, delivered",
+    lines={"FAN-SANDAL": 1},
+    method="paypal",
+    expected=_DELIVERED | {"warehouses": ["main"], "total_minor": 5_400},
+    customer={"id": "C-1003", "name": "Avery Example"},
+    ship_to={"country": "US", "region": "WA", "city": "Seattle", "street": "3 Sample Street", "name": "Avery Example"},
+    currency="USD",
+    prices={"FAN-SANDAL": 4_500},
+    shipping_fee_minor=900,
+)
+CANCELLED: Final = Sample(
+    name="cancelled",
+    story="paid, booked with the carrier, then cancelled: parcel, stock and money go back",
+    lines={"LAMP-BAMBOO": 1},
+    method="alipay",
+    expected=_UNDONE | {"warehouses": ["main"]},
+    customer={"id": "C-1004", "name": "王芳"},
+    ship_to={"country": "CN", "region": "四川省", "city": "成都市", "street": "示例路 4 号", "name": "王芳"},
+)
+HELD: Final = Sample(
+    name="held for stock",
+    story="held because nothing was in stock, went on by itself when goods came in, delivered",
+    lines={"POT-ZISHA": 1},
+    method="wechat_pay",
+    expected=_DELIVERED | {"warehouses": ["main"]},
+    customer={"id": "C-1005", "name": "赵一鸣"},
+    ship_to={"country": "CN", "region": "江苏省", "city": "无锡市", "street": "示例路 5 号", "name": "赵一鸣"},
+)
+SAMPLES: Final = (TWO_PARCELS, COUPON, FOREIGN, CANCELLED, HELD)
