@@ -1,13 +1,12 @@
 """The order's own steps: checking it, deciding a branch, waiting, holding, cancelling and closing."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities.checking import objection
 from activities.failures import translated
 from activities.posting import post_cured, post_unposted
 from activities.step import Fact, Step, StepResult
@@ -16,10 +15,9 @@ from domain.flow.decide import decide
 from domain.flow.nodes import BranchNode
 from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
 from models.columns import now
-from models.masters import Customer, Product
-from models.order import Order, OrderDecision, OrderLine
+from models.order import Order, OrderDecision
 from runtime.database import Sessions
-from store import events, holds, inbox, orders, rates
+from store import events, holds, inbox, orders
 from store.events import Event
 from store.holds import Reason
 
@@ -84,21 +82,21 @@ class HoldInput:
 
 @dataclass(frozen=True)
 class ResolveInput:
-    """Which holds a person or a fact has settled, and how."""
+    """How the order's holds were settled, and by whom. Words that a person gave lie in the inbox row, not here."""
 
     order_no: str
     resolution: str
     by: str
-    reason: str
+    inbox_id: int = 0
 
 
 @dataclass(frozen=True)
 class CancelInput:
-    """Who wants the order undone, and why."""
+    """Who wants the order undone; why lies in the inbox row, which may be about a person."""
 
     order_no: str
     actor: str
-    reason: str
+    inbox_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ class OrderActivities:
                 order = await orders.lock(session, step.order_no)
                 if order.lifecycle != Lifecycle.RECEIVED or order.cancel_requested_at is not None:
                     return StepResult(await orders.standing(session, step.order_no))
-                reason = await _objection(session, order, step.node)
+                reason = await objection(session, order, step.node)
                 if reason is not None:
                     await holds.open_hold(session, order, reason)
                     return StepResult(await orders.standing(session, step.order_no), held=reason.code)
@@ -215,7 +213,8 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, resolve.order_no)
-                told = {"by": resolve.by, "reason": resolve.reason}
+                reason = await inbox.reason_in(session, resolve.inbox_id, resolve.order_no)
+                told = {"by": resolve.by, "reason": reason or resolve.resolution}
                 settled = await holds.resolve(session, order, (), resolve.resolution, **told)
                 await post_cured(session, order, settled)
                 return StepResult(await orders.standing(session, resolve.order_no))
@@ -233,8 +232,9 @@ class OrderActivities:
                 if standing.handed_over or has_ended(order.lifecycle):
                     raise OrderNotCancellable(order_no=cancel.order_no)
                 if order.cancel_requested_at is None:
-                    order.cancel_requested_at, order.cancel_reason = now(), cancel.reason
-                    asked = Event("order.cancel_requested", actor=cancel.actor, source="api", reason=cancel.reason)
+                    order.cancel_requested_at = now()
+                    order.cancel_reason = await inbox.reason_in(session, cancel.inbox_id, cancel.order_no)
+                    asked = Event("order.cancel_requested", actor=cancel.actor, reason=order.cancel_reason)
                     await events.record(session, order, asked)
                 return StepResult(await orders.standing(session, cancel.order_no))
 
@@ -297,38 +297,6 @@ class OrderActivities:
                     return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
                 inbox.mark_applied(message, "heard")
                 return StepResult(await orders.standing(session, fact.order_no))
-
-
-async def _objection(session: AsyncSession, order: Order, node: str) -> Reason | None:
-    lines = await orders.lines(session, order.order_no)
-    skus = sorted({line.sku for line in lines})
-    products = {p.sku: p for p in (await session.exec(select(Product).where(col(Product.sku).in_(skus)))).all()}
-    unknown = [sku for sku in skus if sku not in products]
-    if unknown:
-        return Reason("unknown_sku", "not in the product master", {"skus": unknown}, node)
-    if not order.priced_by_client and (differing := _price_differences(order, lines, products)):
-        return Reason("price_mismatch", "the catalogue has other prices", {"lines": differing}, node)
-    if order.fx_rate is None and not await rates.take_rate(session, order):
-        return Reason("fx_rate_missing", f"no rate for {order.currency}", {"currency": order.currency}, node)
-    if order.customer_id is not None:
-        customer = await session.get(Customer, order.customer_id)
-        if customer is not None and customer.blacklisted:
-            return Reason("customer_blocked", "the customer is blocked", {"customer_id": order.customer_id}, node)
-    return None
-
-
-def _price_differences(order: Order, lines: Sequence[OrderLine], products: dict[str, Product]) -> list[str]:
-    """Line ids whose price, tax or currency differs from the catalogue; a gift costs nothing by rule."""
-    differing = []
-    for line in lines:
-        product = products[line.sku]
-        agrees = product.price_minor == line.unit_price_minor or line.gift_of is not None
-        if not agrees or product.currency not in (None, order.currency) or product.tax_rate != line.tax_rate:
-            differing.append(line.line_id)
-    # A discount nobody of ours granted is a price of the client's own making.
-    if order.seller_discount_minor or order.platform_discount_minor:
-        differing.append("discounts")
-    return differing
 
 
 def _leads_to(branch: BranchNode, label: str) -> str:

@@ -101,6 +101,19 @@ async def of_order(session: AsyncSession, inbox_id: int, order_no: str) -> Inbox
     return message if message is not None and message.order_no == order_no else None
 
 
+async def reason_in(session: AsyncSession, inbox_id: int, order_no: str) -> str | None:
+    """The words with which a person asked for something, as `reason_code: reason`; None when nobody gave any.
+
+    The message counts as heard afterwards.
+    """
+    message = await of_order(session, inbox_id, order_no) if inbox_id else None
+    if message is None:
+        return None
+    mark_applied(message, "heard")
+    said = json.loads(message.body)
+    return ": ".join(str(said[part]) for part in ("reason_code", "reason") if said.get(part)) or None
+
+
 def mark_applied(message: InboxMessage, outcome: str) -> None:
     """Afterwards the row says what became of the message; the first outcome stays."""
     if message.applied_at is None:
@@ -167,6 +180,7 @@ async def forget_hand_over(session: AsyncSession) -> list[tuple[str, int]]:
         UPDATE inbox_messages m SET handed_over_at = NULL, next_hand_over_at = NULL, hand_over_attempts = 0
         FROM orders o
         WHERE o.order_no = m.order_no AND o.closed_at IS NULL AND m.handed_over_at IS NOT NULL
+          AND m.kind IN ('order.placed', 'payment.settled', 'parcel.scanned', 'stock.replenished')
         RETURNING m.order_no, m.inbox_id
         """)
     )

@@ -1,6 +1,7 @@
 """The one door for facts: committed as they came, once, and only then on their way to their order."""
 
 import json
+from hashlib import sha256
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -44,6 +45,21 @@ async def set_aside(session: AsyncSession, message: Incoming) -> Receipt:
     await inbox.set_aside(session, receipt.inbox_id, "unknown type")
     await session.commit()
     return receipt
+
+
+async def note(session: AsyncSession, message: Incoming) -> Receipt:
+    """Afterwards what a person asked for is committed in their own words; the asking itself goes as an update."""
+    receipt = await inbox.add(session, message)
+    await inbox.mark_handed_over(session, [receipt.inbox_id])
+    await session.commit()
+    return receipt
+
+
+def asked(kind: str, order_no: str, request_id: str, said: dict[str, Any], actor: str) -> Incoming:
+    """What a person asks for, under a message id that other words of the same request do not share."""
+    body = json.dumps(said, ensure_ascii=False)
+    words = sha256(body.encode()).hexdigest()[:12]
+    return Incoming(API, f"{request_id}/{order_no}/{words}", kind, order_no, body, said, actor)
 
 
 def send(hand_over: HandOver | None, inbox_id: int, message: Incoming) -> None:

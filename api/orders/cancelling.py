@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import RETRY_AFTER
+from api.inbox.door import asked, note
 from api.inbox.hand_over import load_input
 from api.orders.schemas import CancelOrder
 from api.orders.seen import Seen
@@ -34,7 +35,9 @@ class CancelAnswer(BaseModel):
 async def cancel(seen: Seen, client: Client | None, body: CancelOrder, key: str | None) -> CancelAnswer:
     """The order is undone, or is being undone. Raises OrderNotCancellable; Refused (503) when nobody took it on."""
     if seen.order.closed_at is None:
-        request = CancelRequest(await _request_id(seen, key), seen.caller.actor, _reason(body))
+        request_id, actor = await _request_id(seen, key), seen.caller.actor
+        message = asked("cancel.requested", seen.order_no, request_id, body.model_dump(mode="json"), actor)
+        request = CancelRequest(request_id, actor, (await note(seen.session, message)).inbox_id)
         await seen.let_go()
         refusal = await _ask(seen, client, request)
         await seen.read_again()
@@ -49,10 +52,6 @@ async def _request_id(seen: Seen, key: str | None) -> str:
         return f"cancel/{key}"
     refused = await listing.count_events(seen.session, seen.order_no, "order.cancel_refused")
     return f"cancel/{seen.order_no}/{refused}"
-
-
-def _reason(body: CancelOrder) -> str:
-    return f"{body.reason_code}: {body.reason}" if body.reason_code else body.reason
 
 
 async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> OrderNotCancellable | None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.inbox.door import asked, note
 from api.orders.cancelling import handle_of, reason_of, start_if_open
 from api.orders.schemas import ResolveHold
 from api.orders.seen import Seen
@@ -35,9 +36,9 @@ async def resolve(seen: Seen, client: Client | None, body: ResolveHold, key: str
     """The hold is settled as chosen. Raises Refused: 403 for others' holds, 409 without a hold or for other choices."""
     held = (await listing.open_holds(seen.session, [seen.order_no])).get(seen.order_no, [])
     _check(seen, body, held)
-    request = ResolveRequest(
-        _request_id(held, body, key), seen.caller.actor, body.choice, body.reason_code, body.reason
-    )
+    request_id, actor = _request_id(held, body, key), seen.caller.actor
+    message = asked("hold.settled", seen.order_no, request_id, body.model_dump(mode="json"), actor)
+    request = ResolveRequest(request_id, actor, body.choice, (await note(seen.session, message)).inbox_id)
     await seen.let_go()
     handle = handle_of(client, seen.order_no)
     try:

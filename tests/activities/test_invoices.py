@@ -39,7 +39,7 @@ async def provider() -> AsyncIterator[Provider]:
 
 
 async def settle(sessions: Sessions, order_no: str = "SO-1") -> None:
-    settled = ResolveInput(order_no, "retried", "clerk", "tax number corrected")
+    settled = ResolveInput(order_no, "retried", "clerk")
     await ActivityEnvironment().run(OrderActivities(sessions).resolve_holds, settled)
 
 
@@ -262,7 +262,7 @@ async def test_an_invoice_under_way_while_the_order_is_called_off_is_taken_back(
     provider.may_answer.clear()
     issuing = asyncio.create_task(issue(database.sessions, provider))
     await provider.has_issued.wait()
-    asked = CancelInput("SO-1", "service", "changed their mind")
+    asked = CancelInput("SO-1", "service")
     await ActivityEnvironment().run(OrderActivities(database.sessions).begin_cancel, asked)
     provider.may_answer.set()
     assert (await issuing).outcome == "cancelling"

@@ -215,7 +215,7 @@ async def test_money_without_a_rate_waits_for_it(sessions: Sessions, activities:
     rate = FxRate(entity_id="main", currency="BRL", valid_from=datetime(2020, 1, 1, tzinfo=UTC).date(), rate=Decimal(2))
     async with sessions() as session, session.begin():
         session.add(rate)
-    settled = await OrderActivities(sessions).resolve_holds(ResolveInput("SO-1", "retried", "lin", "rate entered"))
+    settled = await OrderActivities(sessions).resolve_holds(ResolveInput("SO-1", "retried", "lin"))
     assert settled.standing.blocking_holds == ()
     assert await payments(sessions) == {"P-1": "applied"}
     assert (await both_amounts(sessions))["1012.01", "BRL"] == (11_300, 22_600)
@@ -247,7 +247,7 @@ async def test_a_missing_account_holds_the_order_and_loses_no_money(
     assert await balances(sessions) == {}
     async with sessions() as session, session.begin():
         session.add(AccountMapping(**kept))
-    await OrderActivities(sessions).resolve_holds(ResolveInput("SO-1", "retried", "lin", "mapped"))
+    await OrderActivities(sessions).resolve_holds(ResolveInput("SO-1", "retried", "lin"))
     assert await balances(sessions) == PAID
 
 

@@ -232,7 +232,7 @@ async def test_a_refusal_holds_the_order_and_a_retry_asks_under_a_new_key(
     assert [key for key, *_rest in provider.asked] == ["SO-1-R1", "SO-1-R2"]
     assert (await open_holds(sessions))["refund_failed"]["refund_id"] == "SO-1-R1"
     provider.behaviour = replace(provider.behaviour, refused_methods=frozenset())
-    await OrderActivities(sessions).resolve_holds(ResolveInput("SO-1", "retried", "lin", "card reopened"))
+    await OrderActivities(sessions).resolve_holds(ResolveInput("SO-1", "retried", "lin"))
     result = await activities.refund_payments(STEP)
     assert (result.held, result.standing.payment) == (None, "refunded")
     assert [key for key, *_rest in provider.asked] == ["SO-1-R1", "SO-1-R2", "SO-1-R1/1"]

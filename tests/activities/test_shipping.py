@@ -89,17 +89,17 @@ async def cancel(sessions: Sessions, carrier: Carrier) -> StepResult:
 
 
 async def call_off(sessions: Sessions) -> None:
-    asked = CancelInput("SO-1", "service", "changed their mind")
+    asked = CancelInput("SO-1", "service")
     await ActivityEnvironment().run(OrderActivities(sessions).begin_cancel, asked)
 
 
 async def call_on(sessions: Sessions) -> None:
-    asked = CancelInput("SO-1", "service", "too late")
+    asked = CancelInput("SO-1", "service")
     await ActivityEnvironment().run(OrderActivities(sessions).withdraw_cancel, asked)
 
 
 async def settle(sessions: Sessions) -> None:
-    settled = ResolveInput("SO-1", "retried", "keeper", "address looked at")
+    settled = ResolveInput("SO-1", "retried", "keeper")
     await ActivityEnvironment().run(OrderActivities(sessions).resolve_holds, settled)
 
 

@@ -55,14 +55,12 @@ class Running:
 
     async def cancel(self) -> CancelResult:
         result: CancelResult = await self.handle.execute_update(
-            "cancel", CancelRequest("c-1", "service", "changed their mind"), result_type=CancelResult
+            "cancel", CancelRequest("c-1", "service", 11), result_type=CancelResult
         )
         return result
 
     async def resolve(self, choice: str) -> None:
-        await self.handle.execute_update(
-            "resolve_exception", ResolveRequest("r-1", "ops", choice, "checked", "looked at it")
-        )
+        await self.handle.execute_update("resolve_exception", ResolveRequest("r-1", "ops", choice, 12))
 
     async def until(self, call: str, times: int = 1) -> None:
         """Waits until the shop has been asked this so often; time stands still meanwhile."""

@@ -55,11 +55,11 @@ class FactSignal:
 
 @dataclass(frozen=True)
 class CancelRequest:
-    """Somebody wants the order undone."""
+    """Somebody wants the order undone; the inbox row says why (0: nobody said)."""
 
     request_id: str
     actor: str
-    reason: str
+    inbox_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,12 @@ class CancelResult:
 
 @dataclass(frozen=True)
 class ResolveRequest:
-    """A person's choice in the exception lane: retry, skip or cancel."""
+    """A person's choice in the exception lane: retry, skip or cancel; the inbox row says why."""
 
     request_id: str
     actor: str
     choice: str
-    reason_code: str
-    reason: str
+    inbox_id: int = 0
 
 
 @dataclass(frozen=True)

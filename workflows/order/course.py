@@ -90,6 +90,9 @@ class Course:
         """Takes over how the order stands, unless something later is known already."""
         if result.standing.version >= self.standing.version:
             self.standing = result.standing
+        if self.standing.cancelling and self.cancel is None:
+            # An earlier run of this order had begun to undo it when Temporal lost it.
+            self.cancel = CancelRequest("resumed", "orderflow")
         return result
 
     async def perform(self, name: str) -> StepResult:

@@ -63,7 +63,7 @@ class OrderWorkflow:
                 await self._ended_or_called_off(story)
             except asyncio.CancelledError:
                 # Somebody pressed Cancel in Temporal: that means what it means at our door, never less.
-                course.cancel = CancelRequest("temporal", "temporal", "cancelled in Temporal")
+                course.cancel = CancelRequest("temporal", "temporal")
             if story.done():
                 return await story
             await self._stop(story)
@@ -114,7 +114,7 @@ class OrderWorkflow:
         course, request = self._course, self._course.cancel
         if request is None:
             return False
-        asked = CancelInput(course.order_no, request.actor, request.reason)
+        asked = CancelInput(course.order_no, request.actor, request.inbox_id)
         try:
             course.saw(await course.local(OrderActivities.begin_cancel, asked, "cancel"))
             # First of all the parcels: if the carrier has one already, nothing else may be undone.

@@ -7,6 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.nodes import CompensateNode
 
 from workflows import options, search_attributes
+from workflows.order.contract import ResolveRequest
 from workflows.order.course import Course, StepFailed, Trouble
 
 
@@ -50,10 +51,9 @@ async def _pause(course: Course, trouble: Trouble) -> None:
             timeout_summary=f"{trouble.reason}: next try",
         )
     except TimeoutError:
-        by, reason = "orderflow", "tried again"
+        settled = ResolveInput(course.order_no, "retried", "orderflow")
     else:
-        chosen = course.resolution
-        by, reason = (chosen.actor, chosen.reason) if chosen else ("orderflow", "tried again")
+        chosen = course.resolution or ResolveRequest("", "orderflow", "retry")
+        settled = ResolveInput(course.order_no, "retried", chosen.actor, chosen.inbox_id)
     course.resolution, course.trouble, course.held = None, None, False
-    settled = ResolveInput(course.order_no, "retried", by, reason)
     course.saw(await course.local(OrderActivities.resolve_holds, settled, "resolve hold"))

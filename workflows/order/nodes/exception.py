@@ -45,9 +45,9 @@ def _is_answered(course: Course, trouble: Trouble) -> bool:
 
 async def _go_on(course: Course, trouble: Trouble, chosen: ResolveRequest) -> str:
     leads_to = course.next_after(trouble.node) if chosen.choice == Choice.SKIP else trouble.node
-    settled = ResolveInput(course.order_no, chosen.choice, chosen.actor, f"{chosen.reason_code}: {chosen.reason}")
+    settled = ResolveInput(course.order_no, chosen.choice, chosen.actor, chosen.inbox_id)
     if chosen.choice == Choice.CANCEL:
-        course.cancel = CancelRequest(chosen.request_id, chosen.actor, chosen.reason)
+        course.cancel = CancelRequest(chosen.request_id, chosen.actor, chosen.inbox_id)
         # The frame takes the story down; until it does there is nothing left to do here.
         await asyncio.Event().wait()
     course.saw(await course.local(OrderActivities.resolve_holds, settled, f"resolve: {chosen.choice}"))

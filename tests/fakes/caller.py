@@ -1,0 +1,127 @@
+"""Whoever talks to Orderflow over HTTP: shop, till, warehouse and carrier in one, watching by HTTP alone."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.fakes.running_stack import RunningStack
+
+View = dict[str, Any]
+T = TypeVar("T")
+
+PATIENCE_S = 30.0
+_LOOK_EVERY_S = 0.1
+_receipts = itertools.count(1)
+_scans = itertools.count(1)
+
+
+async def eventually(look: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within: float = PATIENCE_S) -> T:
+    """What was seen when it first held. Fails with what was seen last."""
+    deadline = time.monotonic() + within
+    while not holds(seen := await look()):
+        assert time.monotonic() < deadline, f"not within {within:.0f} s: {seen}"
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return seen
+
+
+class Caller:
+    """One running system, called by roles. Every verb asserts the answer that a caller may rely on."""
+
+    def __init__(self, stack: RunningStack, timeout: float = 30.0) -> None:
+        self._tokens: Mapping[str, str] = stack.facts["tokens"]
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+        self.http = httpx.AsyncClient(base_url=stack.facts["api"], timeout=timeout, limits=limits)
+
+    def token(self, role: str) -> str:
+        return self._tokens[role]
+
+    async def ask(self, method: str, path: str, role: str = "admin", **request: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token(role)}"} | request.pop("headers", {})
+        return await self.http.request(method, path, headers=headers, **request)
+
+    async def read(self, path: str, role: str = "admin", **params: str) -> View:
+        answer = await self.ask("GET", path, role, params=params)
+        assert answer.status_code == 200, answer.text
+        view: View = answer.json()
+        return view
+
+    async def place(self, body: View, role: str = "channel") -> str:
+        """The number of the order, which is committed."""
+        answer = await self.ask("POST", "/v1/orders", role, json=body)
+        assert answer.status_code == 202, answer.text
+        order_no: str = answer.json()["order_no"]
+        assert answer.headers["location"] == f"/v1/orders/{order_no}"
+        return order_no
+
+    async def pay(self, order_no: str, amount_minor: int, payment_id: str = "P-1", **changes: Any) -> httpx.Response:
+        """The payment is on record: alipay, in CNY, unless `changes` say otherwise."""
+        payment = {"payment_id": payment_id, "method": "alipay", "amount_minor": amount_minor, "currency": "CNY"}
+        answer = await self.ask("POST", f"/v1/orders/{order_no}/payments", "finance", json=payment | changes)
+        assert answer.status_code == 202, answer.text
+        return answer
+
+    async def receive(self, sku: str, quantity: int, unit_cost_minor: int = 6_000, warehouse: str = "main") -> None:
+        """So many units have come in, 60.00 each."""
+        line = {"sku": sku, "quantity": quantity, "unit_cost_minor": unit_cost_minor}
+        receipt = {"receipt_id": f"R-{sku}-{next(_receipts)}", "warehouse": warehouse, "lines": [line]}
+        answer = await self.ask("POST", "/v1/stock/receipts", "warehouse", json=receipt)
+        assert answer.status_code == 201, answer.text
+
+    async def scan(self, shipment_no: str, status: str) -> None:
+        """The carrier has reported this of the parcel."""
+        fact = {"event_id": f"E-{next(_scans)}", "status": status, "occurred_at": "2026-11-22T11:00:00Z"}
+        answer = await self.ask("POST", f"/v1/shipments/{shipment_no}/events", "warehouse", json=fact)
+        assert answer.status_code == 202, answer.text
+
+    async def cancel(self, order_no: str, **params: str) -> httpx.Response:
+        wish = {"reason": "changed their mind"}
+        return await self.ask("POST", f"/v1/orders/{order_no}/cancel", "service", json=wish, params=params)
+
+    async def resolve(self, order_no: str, choice: str = "retry") -> httpx.Response:
+        wish = {"choice": choice, "reason_code": "checked", "reason": "looked into it"}
+        return await self.ask("POST", f"/v1/orders/{order_no}/exception", "admin", json=wish)
+
+    async def order(self, order_no: str) -> View:
+        return await self.read(f"/v1/orders/{order_no}")
+
+    async def until(self, order_no: str, within: float = PATIENCE_S, **wanted: Any) -> View:
+        """The order once all its fields are as wanted; `held` stands for the reasons of its open holds."""
+
+        async def look() -> View:
+            order = await self.order(order_no)
+            return order | {"held": sorted(hold["reason_code"] for hold in order["holds"])}
+
+        return await eventually(look, lambda order: {name: order[name] for name in wanted} == wanted, within)
+
+    async def booked(self, order_no: str, parcels: int = 1) -> View:
+        """The order once all its parcels are with nobody yet but known to the carrier."""
+
+        def holds(order: View) -> bool:
+            return [parcel["status"] for parcel in order["shipments"]] == ["booked"] * parcels
+
+        return await eventually(lambda: self.order(order_no), holds)
+
+    async def kinds(self, order_no: str) -> list[str]:
+        """The kinds of the order's events, oldest first."""
+        timeline = await self.read(f"/v1/orders/{order_no}/timeline", limit="200")
+        assert [event["seq"] for event in timeline["data"]] == list(range(1, len(timeline["data"]) + 1))
+        return [event["kind"] for event in timeline["data"]]
+
+    async def balances(self, voucher_no: str) -> dict[str, int]:
+        """What the voucher leaves on each account that it touched, by role, in functional minor units."""
+        books = await self.read("/v1/ledger/balances", voucher_no=voucher_no)
+        assert books["debit_minor"] == books["credit_minor"]
+        return {row["role"]: row["balance_minor"] for row in books["data"]}
+
+    async def stock(self, sku: str) -> tuple[int, int, int]:
+        """Units on hand, reserved and available, all warehouses together."""
+        levels = (await self.read("/v1/stock", sku=sku))["data"]
+        return (
+            sum(level["on_hand"] for level in levels),
+            sum(level["reserved"] for level in levels),
+            sum(level["available"] for level in levels),
+        )
