@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from psycopg import OperationalError as ConnectionLost
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -26,6 +28,8 @@ _AT_ONCE = 32
 _LONGEST_REST_S = 5.0
 # Seconds before each further try, then given up: about three days in all.
 _PAUSES_S = (1, 5, 30, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+# Any other failure is ours: it ends this try of the activity and shows in the Web UI.
+_AWAY = (OperationalError, InterfaceError, PoolTimeout, ConnectionLost, OSError)
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +75,7 @@ class OutboxActivities:
                     delivered += found
                     if not found:
                         await wait(await self._rest_s(relay.destination))
-            except (SQLAlchemyError, OSError) as away:
+            except _AWAY as away:
                 _log.warning("relay waits for the database", error=type(away).__name__)
                 await asyncio.sleep(1)
         return RelayResult(True, delivered)

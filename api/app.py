@@ -35,6 +35,7 @@ from api.shipping import routes as shipping
 from api.shipping import webhook as carrier_webhook
 from api.stock import routes as stock
 from api.system import routes as system
+from api.turnstile import Turnstile
 from api.warehouses import routes as warehouses
 from api.webhooks import routes as webhooks
 from runtime.database import create_engine, create_sessions
@@ -96,7 +97,8 @@ def create_app(
     app.state.flows, app.state.streams = FlowsInForce(), Streams()
     app.state.given_engine, app.state.given_temporal = engine, temporal
     add_error_handlers(app)
-    # The last one added is the first one met.
+    # The last one added is the first one met. A turn begins once the body is there: slow senders take none.
+    app.add_middleware(Turnstile, connections=settings.database_pool_size)
     app.add_middleware(BodyGuard, limits=BodyLimits(settings.max_body_bytes, _LARGER, _SIGNED))
     app.add_middleware(RequestFrame, strict_transport=settings.env == "prod")
     for router in ROUTERS:

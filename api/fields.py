@@ -1,7 +1,7 @@
 """The types that request fields share: what a text, a key, an amount, a rate or a moment may look like."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from zoneinfo import available_timezones
@@ -14,6 +14,7 @@ from domain.money import MAX_MINOR, is_currency
 MAX_QUANTITY: Final = 1_000_000
 _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -41,6 +42,12 @@ def _spelled_out(given: Any) -> Any:
     if isinstance(given, datetime) or (isinstance(given, str) and _RFC3339.match(given)):
         return given
     raise PydanticCustomError("not_rfc3339", "A moment is written as in 2026-11-22T10:00:00Z")
+
+
+def _written_out(given: Any) -> Any:
+    if isinstance(given, date) or (isinstance(given, str) and _DAY.fullmatch(given)):
+        return given
+    raise PydanticCustomError("not_a_day", "A day is written as in 2026-11-22")
 
 
 def _moment(at: datetime) -> datetime:
@@ -98,5 +105,8 @@ Moment = Annotated[
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 """A point in time with its offset, kept in UTC."""
+
+Day = Annotated[date, BeforeValidator(_written_out)]
+"""A day of the calendar, as `2026-11-22`."""
 
 JsonObject = dict[str, Any]

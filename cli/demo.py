@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cli.demo_stack import RunningDemo
 
 _STOPPED: Final = 130
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AXES: Final = ("lifecycle", "payment", "fulfilment", "revenue", "invoice")
 
 
@@ -36,7 +37,7 @@ def demo(
     from cli.demo_play import DemoFailed
     from cli.demo_stack import free_port_base, running
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _STOP_SIGNALS:
         signal.signal(number, _interrupt)
     shown = False
     problems: list[str] = []
@@ -77,6 +78,9 @@ def _stay(stack: "RunningDemo") -> None:
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
+    # A terminal and `uv run` pass on the same Ctrl-C, and people in a hurry press it again: the end is on its way.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

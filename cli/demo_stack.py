@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -51,7 +50,7 @@ def running(data_dir: Path | None, port_base: int) -> Iterator[RunningDemo]:
         data = DataDir(data_dir.absolute())
         data.open()
         child = Child(_program(data, port_base))
-        left_behind.callback(_stop, child)
+        left_behind.callback(child.stop, _STOP_TIMEOUT_S)
         child.spawn()
         yield RunningDemo(_wait_ready(child, data), data.root, child)
 
@@ -88,10 +87,3 @@ def _wait_ready(child: Child, data: DataDir) -> dict[str, Any]:
         if child.exit_code is not None or time.monotonic() > deadline:
             raise LocalStackError(f"the local stack does not start: {child.output() or 'it says nothing'}")
         time.sleep(0.05)
-
-
-def _stop(child: Child) -> None:
-    # A terminal sends Ctrl-C again and again to people in a hurry; the stack takes a moment to end cleanly.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    child.stop(_STOP_TIMEOUT_S)

@@ -37,7 +37,9 @@ def with_driver(url: str | URL) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def create_engine(url: str | URL, *, pool_size: int = 10, application_name: str = "orderflow") -> AsyncEngine:
+def create_engine(
+    url: str | URL, *, pool_size: int = 20, patience_s: float = POOL_TIMEOUT_S, application_name: str = "orderflow"
+) -> AsyncEngine:
     """A lazy engine: no connection is made yet.
 
     Times come back in UTC, and a database that is away is an OperationalError or TimeoutError after about two seconds.
@@ -46,7 +48,7 @@ def create_engine(url: str | URL, *, pool_size: int = 10, application_name: str 
         with_driver(url),
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=POOL_TIMEOUT_S,
+        pool_timeout=patience_s,
         pool_pre_ping=True,
         connect_args=_connect_args(url, application_name),
     )

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
 
     env: Literal["dev", "prod"] = "dev"
     database_url: SecretStr | None = Field(None, description="PostgreSQL >= 15; unset means the local stack's")
-    database_pool_size: int = Field(10, ge=1, le=200)
+    database_pool_size: int = Field(20, ge=1, le=200)
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=1, le=65535)
     max_body_bytes: int = Field(1_048_576, ge=1024)

@@ -28,9 +28,15 @@ from workflows.search_attributes import SEARCH_ATTRIBUTES
 
 WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RelayWorkflow)
 GRACEFUL_SHUTDOWN = timedelta(seconds=10)
+WORKFLOW_TASKS = 16
+DATABASE_STEPS = 10
+PARTY_CALLS = 20
+CACHED_WORKFLOWS = 400
 # A worker that was killed is not asked for longer than this before another one rebuilds its orders.
 STICKY_TIMEOUT = timedelta(seconds=3)
 _RETRY_CONNECT_S = 1.0
+# Steps take turns on the connections; only a caller who waits for an answer needs to hear early that there is none.
+_POOL_PATIENCE_S = 20.0
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +50,9 @@ async def run(settings: Settings) -> None:
     if client is None:
         return
     async with AsyncExitStack() as running:
-        engine = create_engine(_database_url(settings), pool_size=settings.database_pool_size)
+        engine = create_engine(
+            _database_url(settings), pool_size=settings.database_pool_size, patience_s=_POOL_PATIENCE_S
+        )
         running.push_async_callback(engine.dispose)
         sessions = create_sessions(engine)
         hand_over = HandOver(sessions, client)
@@ -95,7 +103,7 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
     }
 
 
-def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: int = 1000) -> list[Worker]:
+def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: int = CACHED_WORKFLOWS) -> list[Worker]:
     """One worker per task queue, so that a slow party holds up nobody else's work."""
     return [
         Worker(
@@ -104,7 +112,10 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             workflows=WORKFLOWS if queue == ORDERS_QUEUE else (),
             activities=activities,
             max_cached_workflows=max_cached_workflows if queue == ORDERS_QUEUE else 0,
-            max_concurrent_activities=50,
+            # Few at once: what waits in the queue costs nothing, what waits in the worker runs into its time-out.
+            max_concurrent_workflow_tasks=WORKFLOW_TASKS if queue == ORDERS_QUEUE else None,
+            max_concurrent_local_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else None,
+            max_concurrent_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else PARTY_CALLS,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             max_heartbeat_throttle_interval=timedelta(seconds=5),

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.fields import Key, Moment, Text
+from api.fields import Day, Key, Moment, Text
 from api.paging import ListQuery
 from domain.posting.roles import Role
 from store.defaults import ENTITY
@@ -52,14 +52,12 @@ class EntryView(BaseModel):
 class EntryQuery(ListQuery):
     """Filters of the list. `from` and `to` are accounting dates, both within the span."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
     entity_id: Key | None = None
     voucher_no: Key | None = None
     order_no: Key | None = None
     account: Text | None = None
-    from_date: Annotated[date | None, Field(alias="from")] = None
-    to_date: Annotated[date | None, Field(alias="to")] = None
+    from_date: Annotated[Day | None, Field(alias="from")] = None
+    to_date: Annotated[Day | None, Field(alias="to")] = None
 
     def wanted(self) -> EntryFilter:
         return EntryFilter(**self.model_dump(exclude={"limit", "cursor"}))
@@ -103,5 +101,5 @@ class BalanceQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     entity_id: Key = ENTITY
-    as_of: date | None = None
+    as_of: Day | None = None
     voucher_no: Key | None = None

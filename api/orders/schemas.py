@@ -66,7 +66,7 @@ class DiscountSent(Body):
     funded_by: Literal["seller", "platform"] = "seller"
 
 
-class PaymentSent(Body):
+class PaymentPlan(Body):
     """How the buyer will pay; a deposit and the balance's window belong to the terms `deposit_balance`."""
 
     method: Word
@@ -88,7 +88,7 @@ class PlaceOrder(Body):
     lines: Annotated[list[LineSent], Field(min_length=1, max_length=MAX_LINES)]
     discounts: Annotated[tuple[DiscountSent, ...], Field(max_length=50)] = ()
     shipping_fee_minor: Amount = 0
-    payment: PaymentSent
+    payment: PaymentPlan
     salesperson: Key | None = None
     store: Text | None = None
     placed_at: Moment | None = None

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from api.payments.schemas import AddressedPayment
 from cli.importing.items import NOT_POSITIVE, PAYMENTS, Cells, Item, Location, Readout, Refusal, filled, schema_problems
 from cli.importing.table import Problem, Row, read_table, shown
+from domain.money import is_currency
 
 _COLUMNS: Final[Mapping[Location, str]] = {
     ("channel",): "channel",
@@ -39,7 +40,7 @@ def _payment(row: Row) -> Item | Refusal:
     if cells.problems:
         return _refused(row, cells.problems)
     body = _body(row, cells)
-    if not cells.problems and body["amount_minor"] < 1:
+    if not cells.problems and body["amount_minor"] < 1 and is_currency(row["currency"]):
         cells.problems.append(Problem(row.number, "amount", NOT_POSITIVE, "amount must be positive"))
     try:
         # What is wrong with the amount is on record already.

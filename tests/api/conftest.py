@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from api.app import create_app
@@ -61,7 +62,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         await flows.publish(session, builtin_flows())
         tokens = {role.value: await _give_key(session, role.value, [role.value], Grant()) for role in Role}
     # Nobody listens there: what is placed stays in the inbox, as when Temporal is away.
-    nobody = await Client.connect("127.0.0.1:1", lazy=True)
+    nobody = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
     app = create_app(Settings(temporal_ui_url="http://ui.test"), engine=database.engine, temporal=nobody)
     async with app.router.lifespan_context(app):
         yield Api(app, database, tokens)

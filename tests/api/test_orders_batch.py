@@ -71,7 +71,8 @@ async def test_orders_of_other_channels_are_refused_one_by_one(api: Api, as_role
 
 async def test_batches_have_bounds(api: Api, as_role: As) -> None:
     before = await counts(api.database)
-    for orders in ([], [an_order("A")] * 501, "A", [1], [[]]):
+    refused: list[Any] = [[], [an_order("A")] * 501, "A", [1], [[]]]
+    for orders in refused:
         answer = await as_role("channel").post(BATCH, json={"orders": orders})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     more = await as_role("channel").post(BATCH, json={"orders": [an_order()], "dry_run": True})

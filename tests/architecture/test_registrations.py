@@ -54,9 +54,9 @@ PINNED_FIELDS = {
     "OrderInput": ["order_no", "flow", "facts"],
     "OrderResult": ["order_no", "result"],
     "FactSignal": ["inbox_id", "message_id"],
-    "CancelRequest": ["request_id", "actor", "reason"],
+    "CancelRequest": ["request_id", "actor", "inbox_id"],
     "CancelResult": ["order_no", "lifecycle"],
-    "ResolveRequest": ["request_id", "actor", "choice", "reason_code", "reason"],
+    "ResolveRequest": ["request_id", "actor", "choice", "inbox_id"],
     "ResolveResult": ["order_no", "choice", "node"],
 }
 

@@ -105,6 +105,13 @@ class Caller:
 
         return await eventually(lambda: self.order(order_no), holds)
 
+    async def deliver(self, order_no: str) -> View:
+        """The order, completed: its one parcel has been collected and has arrived."""
+        shipment_no = (await self.booked(order_no))["shipments"][0]["shipment_no"]
+        for status in ("picked_up", "delivered"):
+            await self.scan(shipment_no, status)
+        return await self.until(order_no, lifecycle="completed")
+
     async def kinds(self, order_no: str) -> list[str]:
         """The kinds of the order's events, oldest first."""
         timeline = await self.read(f"/v1/orders/{order_no}/timeline", limit="200")

@@ -12,6 +12,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.failures import translated
 from activities.orders import (
     BranchInput,
     BranchResult,
@@ -41,6 +42,7 @@ class Scan:
     """A carrier fact in the shop's inbox: the fulfilment status once it is applied."""
 
     status: str
+    hold: str | None = None
 
 
 @dataclass
@@ -103,12 +105,13 @@ class Shop:
 
     @activity.defn
     async def check_order(self, step: Step) -> StepResult:
-        return self._step("check_order", lifecycle="accepted")
+        return self._step("check_order", lifecycle="accepted", blocking_holds=())
 
     @activity.defn
     async def decide_branch(self, branch: BranchInput) -> BranchResult:
         self.calls.append("decide_branch")
-        decision = decide(branch.branch, branch.facts)
+        with translated():
+            decision = decide(branch.branch, branch.facts)
         return BranchResult(decision.label, decision.next)
 
     @activity.defn
@@ -118,8 +121,8 @@ class Shop:
 
     @activity.defn
     async def open_hold(self, hold: HoldInput) -> StepResult:
-        self.calls.append(f"open_hold {hold.reason_code}")
-        return self._now(blocking_holds=(*self.standing.blocking_holds, hold.reason_code))
+        held = (*self.standing.blocking_holds, hold.reason_code)
+        return self._step(f"open_hold {hold.reason_code}", blocking_holds=held)
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
@@ -204,9 +207,10 @@ class Shop:
             case Payment(status=status, hold=hold):
                 holds = (hold,) if hold else self.standing.blocking_holds
                 return self._step(name, payment=status, money_in=True, blocking_holds=holds)
-            case Scan(status=status):
+            case Scan(status=status, hold=hold):
+                holds = (hold,) if hold else self.standing.blocking_holds
                 due = status in ("delivered", "partially_delivered")
-                return self._step(name, fulfilment=status, revenue_due=due)
+                return self._step(name, fulfilment=status, revenue_due=due, blocking_holds=holds)
             case _:
                 return self._step(name)
 

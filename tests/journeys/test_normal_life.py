@@ -23,12 +23,6 @@ LIFE = [
 ]
 
 
-async def _deliver(caller: Caller, order_no: str) -> None:
-    shipment_no = (await caller.booked(order_no))["shipments"][0]["shipment_no"]
-    for status in ("picked_up", "delivered"):
-        await caller.scan(shipment_no, status)
-
-
 async def test_paid_order_is_shipped_and_ends_in_the_books(caller: Caller, sku: str) -> None:
     await caller.receive(sku, 5)
     order_no = await caller.place(a_sale(sku))
@@ -36,8 +30,7 @@ async def test_paid_order_is_shipped_and_ends_in_the_books(caller: Caller, sku: 
     assert (waiting["payment"], waiting["fulfilment"], waiting["revenue"]) == ("unpaid", "allocated", "none")
     assert await caller.stock(sku) == (5, 2, 3)
     await caller.pay(order_no, 2 * PRICE)
-    await _deliver(caller, order_no)
-    done = await caller.until(order_no, lifecycle="completed")
+    done = await caller.deliver(order_no)
 
     statuses = {name: done[name] for name in ("payment", "fulfilment", "return", "invoice", "revenue", "waiting_for")}
     assert statuses == {
@@ -66,8 +59,7 @@ async def test_invoice_says_what_was_sold(caller: Caller, sku: str) -> None:
     await caller.receive(sku, 2)
     order_no = await caller.place(a_sale(sku))
     await caller.pay(order_no, 2 * PRICE)
-    await _deliver(caller, order_no)
-    done = await caller.until(order_no, lifecycle="completed")
+    done = await caller.deliver(order_no)
     [invoice] = done["invoices"]
     assert (invoice["kind"], invoice["state"], invoice["voucher_no"]) == ("blue", "issued", done["voucher_no"])
     assert (invoice["net_minor"], invoice["tax_minor"], invoice["gross_minor"]) == (20_000, 2_600, 22_600)
@@ -82,8 +74,7 @@ async def test_coupon_and_shipping_fee_are_part_of_the_revenue(caller: Caller, s
     lines = a_sale(sku)["lines"]
     order_no = await caller.place(an_order(f"T-{sku}", lines=lines))
     await caller.pay(order_no, 22_600 - 2_000 + 1_000)
-    await _deliver(caller, order_no)
-    done = await caller.until(order_no, lifecycle="completed")
+    done = await caller.deliver(order_no)
     books = await caller.balances(done["voucher_no"])
     # 216.00 with 13% in it: 191.15 and 24.85.
     assert (books["revenue"], books["output_vat"], books["wallet"]) == (-19_115, -2_485, 21_600)
@@ -93,8 +84,9 @@ async def test_stream_tells_every_change_in_order_and_ends_with_the_order(caller
     await caller.receive(sku, 2)
     order_no = await caller.place(a_sale(sku))
     following = asyncio.create_task(_streamed(caller, order_no))
+    await caller.until(order_no, waiting_for="payment.full")
     await caller.pay(order_no, 2 * PRICE)
-    await _deliver(caller, order_no)
+    await caller.deliver(order_no)
     async with asyncio.timeout(30):
         told = await following
     assert [kind for _, kind in told] == LIFE
@@ -122,12 +114,11 @@ async def test_same_request_names_the_same_order(caller: Caller, sku: str) -> No
 
 async def _streamed(caller: Caller, order_no: str) -> list[tuple[int, str]]:
     told: list[tuple[int, str]] = []
-    seq = 0
+    kind = ""
     headers = {"Authorization": f"Bearer {caller.token('admin')}"}
     async with caller.http.stream("GET", f"/v1/orders/{order_no}/events", headers=headers) as stream:
         async for line in stream.aiter_lines():
+            kind = line.removeprefix("event: ") if line.startswith("event: ") else kind
             if line.startswith("id: "):
-                seq = int(line.removeprefix("id: "))
-            if line.startswith("event: "):
-                told.append((seq, line.removeprefix("event: ")))
+                told.append((int(line.removeprefix("id: ")), kind))
     return told

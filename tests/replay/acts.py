@@ -1,0 +1,223 @@
+"""What the outside world may do to a workflow, as building blocks of scenarios."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from tests.fakes.patience import eventually
+from tests.fakes.shop import Payment, Scan
+from tests.replay.stage import Clock, Play
+from workflows.follow_up import FollowUpWorkflow
+from workflows.order.contract import (
+    ORDERS_QUEUE,
+    SIGNALS,
+    CancelRequest,
+    FactSignal,
+    ResolveRequest,
+    follow_up_workflow_id,
+    order_workflow_id,
+)
+from workflows.order.handle import attributes_of, summary_of
+from workflows.order.workflow import OrderWorkflow
+from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
+
+Act = Callable[[Play], Awaitable[None]]
+Fact = Payment | Scan | None
+
+_NO_SUCH_ROW = 999
+
+
+async def place(play: Play) -> None:
+    """The order begins, as it does behind the door."""
+    order = play.scenario.order()
+    play.begun = await play.client.start_workflow(
+        OrderWorkflow.run,
+        order,
+        id=order_workflow_id(order.order_no),
+        task_queue=ORDERS_QUEUE,
+        search_attributes=attributes_of(order),
+        static_summary=summary_of(order),
+    )
+
+
+def follow_up(kind: str, fact: Fact) -> Act:
+    """The fact has come for an order that has ended."""
+
+    async def act(play: Play) -> None:
+        order = play.scenario.order()
+        play.begun = await play.client.start_workflow(
+            FollowUpWorkflow.run,
+            order,
+            id=follow_up_workflow_id(order.order_no),
+            task_queue=ORDERS_QUEUE,
+            start_signal=SIGNALS[kind],
+            start_signal_args=[_put_in_inbox(play, fact)],
+            search_attributes=attributes_of(order),
+            static_summary=f"After the end of {summary_of(order)}",
+        )
+
+    return act
+
+
+def relay(destination: str) -> Act:
+    """The destination is served from now on."""
+
+    async def act(play: Play) -> None:
+        play.begun = await play.client.start_workflow(
+            RelayWorkflow.run, RelayFor(destination), id=relay_workflow_id(destination), task_queue=ORDERS_QUEUE
+        )
+
+    return act
+
+
+def pay(status: str = "paid", hold: str | None = None) -> Act:
+    """Money has come in; the order's payment is then `status`, and held if a reason is given."""
+    return _tell("payment.settled", Payment(status, hold))
+
+
+def scan(status: str, hold: str | None = None) -> Act:
+    """The carrier has reported a parcel; the order's fulfilment is then `status`, and held if a reason is given."""
+    return _tell("parcel.scanned", Scan(status, hold))
+
+
+def goods() -> Act:
+    """Goods have come in."""
+    return _tell("stock.replenished", None)
+
+
+def repeat(signal: str, inbox_id: int) -> Act:
+    """The signal about this row comes once more; without such a row it is forged."""
+
+    async def act(play: Play) -> None:
+        await play.quiet()
+        await play.handle.signal(signal, FactSignal(inbox_id))
+
+    return act
+
+
+def forge(signal: str) -> Act:
+    """A signal has come past our door: no row stands behind it."""
+    return repeat(signal, _NO_SUCH_ROW)
+
+
+async def cancel(play: Play) -> None:
+    """Somebody has asked for the order to be undone, and it is."""
+    await play.quiet()
+    await cancel_now(play)
+
+
+async def cancel_now(play: Play) -> None:
+    """The same, while an activity is still being tried."""
+    request = CancelRequest(f"cancel-{play.next_number()}", "service", play.acts)
+    await play.handle.execute_update(OrderWorkflow.cancel, request, id=request.request_id)
+
+
+async def cancel_in_vain(play: Play) -> None:
+    """Somebody has asked for the order to be undone, and the order has refused."""
+    await play.quiet()
+    with pytest.raises(WorkflowUpdateFailedError):
+        await cancel_now(play)
+
+
+async def cancel_in_temporal(play: Play) -> None:
+    """Somebody has pressed Cancel in Temporal's Web UI."""
+    await play.quiet()
+    await play.handle.cancel()
+
+
+async def ship_unheard(play: Play) -> None:
+    """A scan is committed, and its signal is still on its way."""
+    await play.quiet()
+    play.shop.standing = dataclasses.replace(play.shop.standing, fulfilment="shipped")
+
+
+def resolve(choice: str) -> Act:
+    """A person has settled the hold."""
+
+    async def act(play: Play) -> None:
+        await play.quiet()
+        request = ResolveRequest(f"resolve-{play.next_number()}", "ops", choice, play.acts)
+        await play.handle.execute_update(OrderWorkflow.resolve_exception, request, id=request.request_id)
+
+    return act
+
+
+def asked(call: str) -> Act:
+    """The shop has been asked, and the answer may still be missing."""
+
+    async def act(play: Play) -> None:
+        async def calls() -> list[str]:
+            return play.shop.calls
+
+        await eventually(calls, lambda found: call in found)
+
+    return act
+
+
+def wait(time: timedelta) -> Act:
+    """So much time has gone by on a clock that skips, whatever was going on meanwhile."""
+
+    async def act(play: Play) -> None:
+        assert play.scenario.clock is Clock.SKIPPING
+        await play.environment.sleep(time)
+
+    return act
+
+
+def skip(time: timedelta) -> Act:
+    """So much time has gone by in which nothing but timers could move the order."""
+
+    async def act(play: Play) -> None:
+        await play.quiet()
+        await wait(time)(play)
+
+    return act
+
+
+async def everybody_is_back(play: Play) -> None:
+    """Parties that were away answer again."""
+    play.shop.away.clear()
+
+
+def refuses(step: str, *codes: str) -> Act:
+    """From now on the step says a final no, with these codes one after another, and then works again."""
+
+    async def act(play: Play) -> None:
+        await play.quiet()
+        play.shop.fails[step] = list(codes)
+
+    return act
+
+
+def ends(result: str) -> Act:
+    """The workflow has ended so. A clock that skips jumps there."""
+
+    async def act(play: Play) -> None:
+        await play.quiet()
+        ended = await play.handle.result()
+        assert ended in (result, {"order_no": play.scenario.order_no, "result": result})
+
+    return act
+
+
+async def continues_as_new(play: Play) -> None:
+    """This run has handed over to the next, and the one after that has ended."""
+    assert play.begun is not None
+    assert await play.begun.result() == "disabled"
+
+
+def _tell(kind: str, fact: Fact) -> Act:
+    async def act(play: Play) -> None:
+        await play.quiet()
+        await play.handle.signal(SIGNALS[kind], _put_in_inbox(play, fact))
+
+    return act
+
+
+def _put_in_inbox(play: Play, fact: Fact) -> FactSignal:
+    number = play.next_number()
+    play.shop.inbox[number] = fact
+    return FactSignal(number)

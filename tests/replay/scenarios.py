@@ -1,0 +1,358 @@
+"""Every way through our workflows, by name. Each has a recorded history and a fingerprint."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from domain.flow.definition import FlowDefinition
+from domain.flow.document import parse_definition
+from domain.flow.vocabulary import FactValue
+from domain.order import Standing
+from tests.factories.flows import Document, order_facts, sound_document
+from tests.fakes.shop import Payment, Scan, Shop
+from tests.replay.acts import (
+    Act,
+    asked,
+    cancel,
+    cancel_in_temporal,
+    cancel_in_vain,
+    cancel_now,
+    continues_as_new,
+    ends,
+    everybody_is_back,
+    follow_up,
+    forge,
+    goods,
+    pay,
+    place,
+    refuses,
+    relay,
+    repeat,
+    resolve,
+    scan,
+    ship_unheard,
+    skip,
+    wait,
+)
+from tests.replay.stage import Clock, Post, Scenario
+
+_DELIVERED: Final = (scan("delivered"), ends("completed"))
+_PAID_AND_DELIVERED: Final = (pay(), *_DELIVERED)
+_CANCELLED: Final = (cancel, ends("cancelled"))
+_RETRY: Final = resolve("retry")
+_HALF_AN_HOUR: Final = timedelta(minutes=31)
+_UNPAID_FOR_TOO_LONG: Final = timedelta(hours=24, minutes=5)
+
+
+def order(name: str, *acts: Act, **differences: Any) -> Scenario:
+    """A way through the order workflow; what differs from an ordinary order in an ordinary shop is given by name."""
+    return Scenario(f"order/{name}", (place, *acts), **differences)
+
+
+def on_skipping_clock(scenarios: Iterator[Scenario]) -> Iterator[Scenario]:
+    """The same scenarios, each with a clock of its own that jumps over pauses."""
+    for scenario in scenarios:
+        yield dataclasses.replace(scenario, clock=Clock.SKIPPING)
+
+
+def _ordinary() -> Iterator[Scenario]:
+    yield order("completed", *_PAID_AND_DELIVERED)
+    yield order("paid_in_parts", pay("partial"), *_PAID_AND_DELIVERED)
+    yield order("paid_before_it_is_awaited", pay(), _RETRY, *_DELIVERED, shop=_holds("check_order", "unknown_sku"))
+    yield order("paid_later", *_DELIVERED, shop=_on_credit, facts=partial(order_facts, payment__terms="on_credit"))
+    yield order("told_twice", pay(), repeat("payment_settled", 1), *_DELIVERED)
+    yield order("forged", *map(forge, ("payment_settled", "parcel_scanned", "stock_replenished")), *_CANCELLED)
+    yield order(
+        "scanned_in_parts",
+        pay(),
+        *map(scan, ("partially_shipped", "shipped", "partially_delivered")),
+        *_DELIVERED,
+    )
+    yield order("database_away", *_PAID_AND_DELIVERED, shop=_away("reserve_stock", 8))
+
+
+def _held() -> Iterator[Scenario]:
+    for reason in ("unknown_sku", "price_mismatch", "fx_rate_missing", "customer_blocked"):
+        yield order(f"held_{reason}", _RETRY, *_PAID_AND_DELIVERED, shop=_holds("check_order", reason))
+    yield order("held_out_of_stock", _RETRY, *_PAID_AND_DELIVERED, shop=_holds("reserve_stock", "out_of_stock"))
+    for reason, status in (
+        ("payment_over", "overpaid"),
+        ("payment_currency", "paid"),
+        ("payment_conflict", "paid"),
+        ("payment_method_unknown", "paid"),
+    ):
+        yield order(f"held_{reason}", pay(status, reason), _RETRY, *_DELIVERED)
+    yield order("held_payment_short", pay("partial", "payment_short"), _RETRY, *_PAID_AND_DELIVERED)
+    yield order(
+        "held_carrier_refused", pay(), _RETRY, *_DELIVERED, shop=_holds("book_shipments", "carrier_refused")
+    )
+    yield order("held_delivery_failed", pay(), scan("failed", "delivery_failed"), _RETRY, *_DELIVERED)
+    after_delivery = (pay(), scan("delivered"), _RETRY, ends("completed"))
+    yield order("held_invoice_rejected", *after_delivery, shop=_holds("issue_invoice", "invoice_rejected"))
+    yield order("held_posting_failed", *after_delivery, shop=_fails("recognise_revenue", "posting_failed"))
+    yield order("held_step_failed", *after_delivery, shop=_fails("issue_invoice", "never_heard_of"))
+    yield order("held_at_its_end", *after_delivery, shop=_fails("close completed", "posting_failed"))
+    twice_short = _holds("reserve_stock", "out_of_stock", "out_of_stock")
+    yield order("short_until_goods_come", goods(), goods(), *_PAID_AND_DELIVERED, shop=twice_short)
+    yield order(
+        "unknown_until_goods_come", goods(), *_PAID_AND_DELIVERED, shop=_holds("check_order", "unknown_sku")
+    )
+
+
+def _unbooked() -> Iterator[Scenario]:
+    unmapped = "account_mapping_missing"
+    yield order("unbooked_payment", pay(), _RETRY, *_DELIVERED, shop=_fails("apply_payment", unmapped))
+    yield order(
+        "unbooked_part_of_revenue",
+        pay(),
+        scan("partially_delivered"),
+        scan("delivered"),
+        _RETRY,
+        ends("completed"),
+        shop=_fails("recognise_revenue", unmapped),
+    )
+    yield order(
+        "unbooked_at_its_end",
+        pay(),
+        scan("delivered"),
+        refuses("apply_payment", unmapped, unmapped),
+        pay("overpaid"),
+        _RETRY,
+        _RETRY,
+        ends("completed"),
+        shop=_holds("issue_invoice", "invoice_rejected"),
+    )
+
+
+def _cancelled() -> Iterator[Scenario]:
+    yield order("cancelled_before_payment", *_CANCELLED)
+    yield order("cancelled_partly_paid", pay("partial"), *_CANCELLED)
+    yield order("cancelled_after_booking", pay(), *_CANCELLED)
+    yield order("cancelled_while_held_at_check", *_CANCELLED, shop=_holds("check_order", "unknown_sku"))
+    yield order("cancelled_while_short", *_CANCELLED, shop=_holds("reserve_stock", "out_of_stock"))
+    yield order("cancelled_while_overpaid", pay("overpaid", "payment_over"), *_CANCELLED)
+    yield order("cancelled_while_refused", pay(), *_CANCELLED, shop=_holds("book_shipments", "carrier_refused"))
+    yield order(
+        "cancelled_while_carrier_is_away",
+        pay(),
+        asked("book_shipments"),
+        cancel_now,
+        ends("cancelled"),
+        shop=_away("book_shipments"),
+    )
+    yield order(
+        "cancelled_from_the_lane",
+        resolve("cancel"),
+        ends("cancelled"),
+        shop=_holds("reserve_stock", "out_of_stock"),
+    )
+    yield order("cancelled_in_temporal", pay(), cancel_in_temporal, ends("cancelled"))
+    yield order("cancelled_by_an_earlier_run", ends("cancelled"), shop=_cancelling)
+    yield order("cancel_refused_by_carrier", pay(), cancel_in_vain, *_DELIVERED, shop=partial(Shop, collected=True))
+    yield order("cancel_refused_by_the_books", pay(), ship_unheard, cancel_in_vain, *_DELIVERED)
+    yield order(
+        "cancel_refused_and_not_shipped_again",
+        pay(),
+        refuses("book_shipments", "carrier_refused"),
+        cancel_in_vain,
+        _RETRY,
+        *_DELIVERED,
+        shop=partial(Shop, collected=True),
+    )
+
+
+def _over_time() -> Iterator[Scenario]:
+    yield order("expired", ends("expired"))
+    yield order("expired_partly_paid", pay("partial"), ends("expired"))
+    yield order("delivery_overdue", pay(), skip(timedelta(days=15, minutes=1)), _RETRY, *_DELIVERED)
+    yield order(
+        "carrier_away",
+        pay(),
+        asked("book_shipments"),
+        wait(_HALF_AN_HOUR),
+        everybody_is_back,
+        _RETRY,
+        *_DELIVERED,
+        shop=_away("book_shipments"),
+    )
+    yield order(
+        "invoicing_away",
+        pay(),
+        scan("delivered"),
+        asked("issue_invoice"),
+        wait(_HALF_AN_HOUR),
+        everybody_is_back,
+        _RETRY,
+        ends("completed"),
+        shop=_away("issue_invoice"),
+    )
+    refused_once = _holds("refund_payments", "refund_failed")
+    yield order("refund_repeated", pay("partial"), ends("expired"), shop=refused_once)
+    yield order("refund_retried", pay("partial"), skip(_UNPAID_FOR_TOO_LONG), _RETRY, ends("expired"), shop=refused_once)
+    yield order("paid_while_undone", skip(_UNPAID_FOR_TOO_LONG), pay("partial"), ends("expired"), shop=refused_once)
+    yield order(
+        "lane_cannot_be_entered",
+        skip(timedelta(minutes=6)),
+        _RETRY,
+        *_PAID_AND_DELIVERED,
+        shop=partial(
+            _shop,
+            fails={
+                "reserve_stock": ("never_heard_of",),
+                "open_hold step_failed": ("step_failed", "step_failed", "step_failed"),
+            },
+        ),
+    )
+
+
+def _flows() -> Iterator[Scenario]:
+    yield order("branch_to_notice", *_PAID_AND_DELIVERED, flow=_branching)
+    yield order(
+        "branch_to_timer",
+        skip(timedelta(hours=3)),
+        *_PAID_AND_DELIVERED,
+        flow=_branching,
+        facts=partial(order_facts, customer__level="plain"),
+        clock=Clock.SKIPPING,
+    )
+    yield order(
+        "branch_undecided",
+        *_CANCELLED,
+        flow=_branching,
+        facts=partial(order_facts, customer__level=7),
+    )
+    yield order(
+        "until_a_moment",
+        skip(timedelta(hours=3)),
+        *_PAID_AND_DELIVERED,
+        flow=_until_a_moment,
+        facts=_moments_ahead,
+        clock=Clock.SKIPPING,
+    )
+    yield order("expired_at_a_moment", ends("expired"), flow=_until_a_moment, facts=_moments_ahead, clock=Clock.SKIPPING)
+    yield order(
+        "skipped",
+        resolve("skip"),
+        *_PAID_AND_DELIVERED,
+        flow=_skippable,
+        shop=_holds("check_order", "price_mismatch"),
+    )
+    yield order(
+        "held_without_a_lane",
+        _RETRY,
+        *_PAID_AND_DELIVERED,
+        flow=_without_lane,
+        shop=_holds("reserve_stock", "out_of_stock"),
+    )
+
+
+def _others() -> Iterator[Scenario]:
+    yield Scenario(
+        "follow_up/late_payment",
+        (follow_up("payment.settled", Payment()), ends("SO-LATE-PAYMENT")),
+        shop=_ended,
+    )
+    yield Scenario(
+        "follow_up/parcel_comes_back",
+        (follow_up("parcel.scanned", Scan("failed")), ends("SO-PARCEL-COMES-BACK")),
+        shop=_ended,
+    )
+    yield Scenario(
+        "follow_up/refund_repeated",
+        (follow_up("payment.settled", Payment()), ends("SO-REFUND-REPEATED")),
+        shop=lambda: Shop(standing=_ENDED, holds={"refund_payments": ["refund_failed"]}),
+        clock=Clock.SKIPPING,
+    )
+    yield Scenario("relay/disabled", (relay("erp"), ends("disabled")), post=lambda: Post([True, False]))
+    yield Scenario(
+        "relay/continued", (relay("mail"), continues_as_new), post=lambda: Post([*[True] * 20, False])
+    )
+
+
+def _shop(holds: Mapping[str, tuple[str, ...]] | None = None, fails: Mapping[str, tuple[str, ...]] | None = None) -> Shop:
+    return Shop(
+        holds={step: list(reasons) for step, reasons in (holds or {}).items()},
+        fails={step: list(codes) for step, codes in (fails or {}).items()},
+    )
+
+
+def _holds(step: str, *reasons: str) -> Callable[[], Shop]:
+    return partial(_shop, holds={step: reasons})
+
+
+def _fails(step: str, *codes: str) -> Callable[[], Shop]:
+    return partial(_shop, fails={step: codes})
+
+
+def _away(step: str, times: int = 10_000) -> Callable[[], Shop]:
+    return lambda: Shop(away=Counter({step: times}))
+
+
+_ENDED: Final = Standing(lifecycle="expired", version=7)
+
+
+def _ended() -> Shop:
+    return Shop(standing=_ENDED)
+
+
+def _on_credit() -> Shop:
+    return Shop(standing=Standing(payment_terms="on_credit"))
+
+
+def _cancelling() -> Shop:
+    return Shop(standing=Standing(cancelling=True, money_in=True, payment="paid"))
+
+
+def _flow(start: str = "reserve", **nodes: Document) -> FlowDefinition:
+    return parse_definition(sound_document(**nodes) | {"start": start})
+
+
+def _branching() -> FlowDefinition:
+    to_vip = {"label": "VIP", "when": "customer.level == 'VIP'", "next": "tell"}
+    return _flow(
+        "route",
+        route={"kind": "branch", "cases": [to_vip], "default": "pause"},
+        tell={"kind": "notify", "event": "order.accepted", "audience": ["customer"], "next": "reserve"},
+        pause={"kind": "timer", "duration": "PT2H", "next": "reserve"},
+    )
+
+
+def _until_a_moment() -> FlowDefinition:
+    wait_for_balance = {"kind": "wait", "event": "payment.full", "timeout_at": "order.balance_closes_at"}
+    return _flow(
+        "opens",
+        opens={"kind": "timer", "until": "order.balance_opens_at", "next": "reserve"},
+        pay={**wait_for_balance, "remind": ["-PT1H"], "next": "ship", "on_timeout": "undo"},
+    )
+
+
+def _moments_ahead() -> Mapping[str, FactValue]:
+    now = datetime.now(UTC)
+    opens, closes = now + timedelta(hours=2), now + timedelta(hours=12)
+    return order_facts(order__balance_opens_at=opens.isoformat(), order__balance_closes_at=closes.isoformat())
+
+
+def _skippable() -> FlowDefinition:
+    check = {"kind": "action", "action": "order.check", "next": "reserve", "on_error": "lane", "skippable": True}
+    return _flow("check", check=check, lane={"kind": "exception", "choices": ["retry", "skip", "cancel"]})
+
+
+def _without_lane() -> FlowDefinition:
+    return _flow(reserve={"kind": "action", "action": "stock.reserve", "next": "pay"})
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    scenario.name: scenario
+    for scenario in (
+        *_ordinary(),
+        *_held(),
+        *_unbooked(),
+        *_cancelled(),
+        *on_skipping_clock(_over_time()),
+        *_flows(),
+        *_others(),
+    )
+}
