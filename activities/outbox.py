@@ -25,7 +25,8 @@ from store.events import OUTBOX_CHANNEL
 from store.outbox import Attempt, Claimed
 
 _AT_ONCE = 32
-_LONGEST_REST_S = 5.0
+# Short, so that a worker that shuts down is not kept waiting; being woken does not depend on it.
+_LONGEST_REST_S = 1.0
 # Seconds before each further try, then given up: about three days in all.
 _PAUSES_S = (1, 5, 30, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 # Any other failure is ours: it ends this try of the activity and shows in the Web UI.

@@ -1,5 +1,6 @@
 """The HTTP application: its parts, in the order in which a request meets them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -9,6 +10,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.batch import ITEMS_AT_ONCE
 from api.body import BodyGuard, BodyLimits
 from api.customers import routes as customers
 from api.dependencies import PrincipalCache, refuse_undeclared
@@ -95,6 +97,7 @@ def create_app(
     )
     app.state.settings, app.state.principals, app.state.hand_over = settings, PrincipalCache(), None
     app.state.flows, app.state.streams = FlowsInForce(), Streams()
+    app.state.batch_gate = asyncio.Semaphore(ITEMS_AT_ONCE)
     app.state.given_engine, app.state.given_temporal = engine, temporal
     add_error_handlers(app)
     # The last one added is the first one met. A turn begins once the body is there: slow senders take none.

@@ -11,8 +11,8 @@ from api.errors import domain_answer, request_id_of
 from api.problem import Answer, Problem, Refused, problem_of
 from domain.errors import DomainError
 
-# Few enough that a batch leaves most database connections to others.
-_AT_ONCE: Final = 4
+# Items of all batches together: few enough to leave most database connections to others.
+ITEMS_AT_ONCE: Final = 4
 
 
 class ItemResult(BaseModel):
@@ -45,7 +45,7 @@ async def one_by_one(
     Any other failure (the database going away) fails the request; what was taken by then is found again when it is
     repeated.
     """
-    gate = asyncio.Semaphore(_AT_ONCE)
+    gate: asyncio.Semaphore = request.app.state.batch_gate
 
     async def one(index: int, item: dict[str, Any]) -> ItemResult:
         async with gate:

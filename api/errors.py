@@ -173,9 +173,11 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
 
 def _methods_at(request: Request) -> Iterator[str]:
     path = request.scope["path"]
-    for route in iter_route_contexts(request.app.routes):
-        if route.methods and route.path_regex.match(path):
-            yield from route.methods
+    routes = [route for route in iter_route_contexts(request.app.routes) if route.methods]
+    # An address of its own may also fit the pattern of another one; what counts is its own.
+    found = [route for route in routes if route.path_format == path]
+    for route in found or [route for route in routes if route.path_regex.match(path)]:
+        yield from route.methods or ()
 
 
 async def _database_error(request: Request, error: Exception) -> Response:

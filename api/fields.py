@@ -109,4 +109,7 @@ Moment = Annotated[
 Day = Annotated[date, BeforeValidator(_written_out)]
 """A day of the calendar, as `2026-11-22`."""
 
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false, and neither 1 nor 0 for them."""
+
 JsonObject = dict[str, Any]

@@ -1,6 +1,8 @@
 """Turns for requests, so that a crowd is answered a little later and not refused for want of a database connection."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,22 +10,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import RETRY_AFTER
 from api.problem import Answer, problem_response
 
-# A few more than there are connections: some requests wait for Temporal, others for the disk.
-_PER_CONNECTION: Final = 3
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 120.0
 # Who watches us must get an answer above all when we are busy.
 _AT_ONCE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_end_of_turn: ContextVar[Callable[[], None]] = ContextVar("end_of_turn", default=lambda: None)
+
+
+def end_turn() -> None:
+    """Afterwards the next request may work: the one that calls this now waits for something else than the database."""
+    _end_of_turn.get()()
 
 
 class Turnstile:
-    """Lets some requests work at the same time; the others wait in line, in the order in which they came.
+    """Lets as many requests work at the same time as there are connections; the others wait in line, first come first.
 
-    A turn ends where the answer begins, so that a long stream keeps nobody waiting. Who waits for a minute gets 503.
+    A turn ends where the answer begins, so that a long stream keeps nobody waiting. Who waits for two minutes gets 503.
     """
 
     def __init__(self, app: ASGIApp, *, connections: int) -> None:
         self._app = app
-        self._turns = asyncio.Semaphore(_PER_CONNECTION * connections)
+        self._turns = asyncio.Semaphore(connections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _AT_ONCE:
@@ -52,6 +58,7 @@ class Turnstile:
                 end()
             await send(message)
 
+        _end_of_turn.set(end)
         try:
             await self._app(scope, receive, send_and_end)
         finally:

@@ -1,11 +1,14 @@
 """The engine and the session factory: one place for the driver, the pool and the time-outs."""
 
 import contextlib
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg import sql
-from sqlalchemy import URL, make_url
+from psycopg import errors, sql
+from psycopg.abc import PQGen
+from sqlalchemy import URL, event, make_url
 from sqlalchemy import orm as sqlalchemy_orm
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -13,9 +16,37 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 CONNECT_TIMEOUT_S = 2
-POOL_TIMEOUT_S = 2.0
+# All connections may be at work for that long in a crowd; a database that is away is noticed by other means.
+POOL_TIMEOUT_S = 10.0
+# A server that is frozen or cut off answers nothing and closes nothing: only these end the wait for it.
+PING_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 30.0
 
+T = TypeVar("T")
 Sessions = async_sessionmaker[AsyncSession]
+
+
+class _ImpatientConnection(psycopg.AsyncConnection[Any]):
+    """Lost once the server has not answered for `patience_s`, however alive the socket looks."""
+
+    patience_s = ANSWER_TIMEOUT_S
+
+    async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        try:
+            return await super().wait(gen, interval, self.patience_s if timeout is None else timeout)
+        except errors._WaitTimeout:
+            if timeout is not None:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"no answer within {self.patience_s:.0f} s") from None
+
+    async def ping(self) -> None:
+        """Raises OperationalError unless the server answers within a second. Must not be within a transaction."""
+        self.patience_s = PING_TIMEOUT_S
+        await self.set_autocommit(True)
+        await self.execute("")
+        await self.set_autocommit(False)
+        self.patience_s = ANSWER_TIMEOUT_S
 
 
 class _PlainSession(Session):
@@ -42,16 +73,26 @@ def create_engine(
 ) -> AsyncEngine:
     """A lazy engine: no connection is made yet.
 
-    Times come back in UTC, and a database that is away is an OperationalError or TimeoutError after about two seconds.
+    Times come back in UTC. A database that is away, cut off or frozen is an OperationalError after about three seconds;
+    it is a TimeoutError after `patience_s` where all connections were in use at that moment.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         with_driver(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=patience_s,
-        pool_pre_ping=True,
-        connect_args=_connect_args(url, application_name),
+        connect_args=_connect_args(url, application_name) | {"async_creator_fn": _ImpatientConnection.connect},
     )
+    event.listen(engine.sync_engine, "checkout", _check_alive)
+    return engine
+
+
+def _check_alive(connection: Any, _record: object, _proxy: object) -> None:
+    # The pool's own pre-ping would wait for a frozen server for ever.
+    try:
+        connection.run_async(_ImpatientConnection.ping)
+    except psycopg.Error as lost:
+        raise InvalidatePoolError from lost
 
 
 def create_unpooled_engine(url: str | URL) -> AsyncEngine:
@@ -75,7 +116,7 @@ def ensure_database(url: str | URL) -> None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(wanted.database or "")))
 
 
-def _connect_args(url: str | URL, application_name: str) -> dict[str, str]:
+def _connect_args(url: str | URL, application_name: str) -> dict[str, Any]:
     ours = {
         "connect_timeout": str(CONNECT_TIMEOUT_S),
         "application_name": application_name,

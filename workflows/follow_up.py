@@ -15,7 +15,7 @@ from workflows.order.nodes.compensate import undo_all
 
 @workflow.defn
 class FollowUpWorkflow:
-    """Applies late facts of one ended order and sends back money that nothing stands against; ends when all is settled.
+    """Books late facts of one ended order and sends back money that nothing stands against; ends when all is settled.
 
     Signals are those of the order's own workflow: whoever brings a fact need not know whether the order has ended.
     """
@@ -28,11 +28,12 @@ class FollowUpWorkflow:
     @workflow.run
     async def run(self, order: OrderInput) -> str:
         facts = asyncio.create_task(self._inlet.run())
-        await workflow.wait_condition(lambda: self._inlet.idle and self._course.standing.version > 0)
+        await workflow.wait_condition(lambda: self._course.standing.version > 0)
+        await self._inlet.all_booked()
         while self._owes_money():
             self._course.register_undo("payment.refund")
             await undo_all(self._course)
-            await workflow.wait_condition(lambda: self._inlet.idle)
+            await self._inlet.all_booked()
         facts.cancel()
         return order.order_no
 

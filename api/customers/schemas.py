@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
-from api.fields import AmountMinor, Body, Currency, Key, Moment, Text
+from api.fields import AmountMinor, Body, Currency, Flag, Key, Moment, Text
 from api.paging import Filters, ListQuery
 from models.masters import Customer
 
@@ -20,7 +20,7 @@ class CustomerBody(Body):
     tax_number: Text | None = None
     credit_limit_minor: AmountMinor = 0
     credit_currency: Currency | None = None
-    blacklisted: bool = False
+    blacklisted: Flag = False
 
     @model_validator(mode="after")
     def credit_has_currency(self) -> Self:

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
+from api import fields
 from api.fields import Body, Currency, ExchangeRate, Key, Moment, Text, TimeZone
 from api.paging import ListQuery
 from domain.posting.roles import Role as AccountRole
@@ -20,7 +21,7 @@ def _in_range(day: date) -> date:
     return day
 
 
-Day = Annotated[date, AfterValidator(_in_range)]
+Day = Annotated[fields.Day, AfterValidator(_in_range)]
 AccountCode = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 

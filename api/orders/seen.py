@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.dependencies import SessionDep, requires
 from api.fields import Key
+from api.turnstile import end_turn
 from domain.access import Permission, Principal
 from models.order import Order
 from store.listing.sight import order_in_sight
@@ -26,8 +27,9 @@ class Seen:
         return self.order.order_no
 
     async def let_go(self) -> None:
-        """Afterwards no connection is held while somebody else is waited for."""
+        """Afterwards no connection is held, and no turn taken, while somebody else is waited for."""
         await self.session.commit()
+        end_turn()
 
     async def read_again(self) -> None:
         """Afterwards the order is as it is now."""

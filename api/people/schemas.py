@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from api.csv_body import split_cell
-from api.fields import Body, Key, Moment, Text
+from api.fields import Body, Flag, Key, Moment, Text
 from api.paging import Filters, ListQuery
 from domain.access import SCOPES
 from domain.flow.vocabulary import Role
@@ -39,7 +39,7 @@ class PersonBody(Body):
     email: Annotated[str | None, Field(max_length=200, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")] = None
     roles: Annotated[list[Role], Field(max_length=len(Role))] = Field(default_factory=list)
     superior_id: Key | None = None
-    active: bool = True
+    active: Flag = True
 
     def to_row(self, person_id: str) -> Person:
         roles = sorted({role.value for role in self.roles})

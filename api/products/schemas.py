@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
-from api.fields import AmountMinor, Body, Currency, Key, Moment, TaxRate, Text
+from api.fields import AmountMinor, Body, Currency, Flag, Key, Moment, TaxRate, Text
 from api.paging import Filters, ListQuery
 from models.masters import Product
 
@@ -20,7 +20,7 @@ class ProductBody(Body):
     price_minor: AmountMinor | None = None
     currency: Currency | None = None
     tax_rate: TaxRate | None = None
-    active: bool = True
+    active: Flag = True
 
     @model_validator(mode="after")
     def price_has_currency(self) -> Self:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
-from api.fields import Body, Key, Moment, Text
+from api.fields import Body, Flag, Key, Moment, Text
 from api.paging import Filters, ListQuery
 from models.masters import Warehouse
 
@@ -16,7 +16,7 @@ class WarehouseBody(Body):
 
     name: Text
     priority: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 100
-    active: bool = True
+    active: Flag = True
 
     def to_row(self, code: str) -> Warehouse:
         return Warehouse(**{"code": code, **self.model_dump()})

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from api.fields import Body, Moment
+from api.fields import Body, Flag, Moment
 from api.paging import ListQuery
 from integrations.webhook_signature import SecretInvalid, check_secret
 from models.outbox import Destination, OutboxMessage
@@ -28,7 +28,7 @@ class DestinationBody(Body):
 
     url: Annotated[str, Field(min_length=1, max_length=2000, examples=["https://shop.example/hooks"])]
     event_types: Annotated[list[EventPrefix], Field(max_length=50)] = Field(default_factory=list)
-    enabled: bool = True
+    enabled: Flag = True
     secret: Annotated[str | None, Field(max_length=200), AfterValidator(lambda one: one and _secret(one))] = None
 
     def to_row(self, name: str, secret: str) -> Destination:

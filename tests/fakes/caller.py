@@ -1,31 +1,19 @@
 """Whoever talks to Orderflow over HTTP: shop, till, warehouse and carrier in one, watching by HTTP alone."""
 
-import asyncio
 import itertools
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
+from tests.fakes.patience import eventually
 from tests.fakes.running_stack import RunningStack
 
 View = dict[str, Any]
-T = TypeVar("T")
 
-PATIENCE_S = 30.0
-_LOOK_EVERY_S = 0.1
+PATIENCE_S = 60.0
 _receipts = itertools.count(1)
 _scans = itertools.count(1)
-
-
-async def eventually(look: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within: float = PATIENCE_S) -> T:
-    """What was seen when it first held. Fails with what was seen last."""
-    deadline = time.monotonic() + within
-    while not holds(seen := await look()):
-        assert time.monotonic() < deadline, f"not within {within:.0f} s: {seen}"
-        await asyncio.sleep(_LOOK_EVERY_S)
-    return seen
 
 
 class Caller:
@@ -88,14 +76,14 @@ class Caller:
     async def order(self, order_no: str) -> View:
         return await self.read(f"/v1/orders/{order_no}")
 
-    async def until(self, order_no: str, within: float = PATIENCE_S, **wanted: Any) -> View:
+    async def until(self, order_no: str, within_s: float = PATIENCE_S, **wanted: Any) -> View:
         """The order once all its fields are as wanted; `held` stands for the reasons of its open holds."""
 
         async def look() -> View:
             order = await self.order(order_no)
             return order | {"held": sorted(hold["reason_code"] for hold in order["holds"])}
 
-        return await eventually(look, lambda order: {name: order[name] for name in wanted} == wanted, within)
+        return await eventually(look, lambda order: {name: order[name] for name in wanted} == wanted, within_s)
 
     async def booked(self, order_no: str, parcels: int = 1) -> View:
         """The order once all its parcels are with nobody yet but known to the carrier."""
@@ -103,7 +91,7 @@ class Caller:
         def holds(order: View) -> bool:
             return [parcel["status"] for parcel in order["shipments"]] == ["booked"] * parcels
 
-        return await eventually(lambda: self.order(order_no), holds)
+        return await eventually(lambda: self.order(order_no), holds, PATIENCE_S)
 
     async def deliver(self, order_no: str) -> View:
         """The order, completed: its one parcel has been collected and has arrived."""

@@ -126,8 +126,9 @@ class Shop:
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
+        settled = self._step("resolve_holds", blocking_holds=())
         self.resolved.append(resolve.resolution)
-        return self._now(blocking_holds=())
+        return settled
 
     @activity.defn
     async def begin_cancel(self, cancel: CancelInput) -> StepResult:
@@ -213,4 +214,3 @@ class Shop:
                 return self._step(name, fulfilment=status, revenue_due=due, blocking_holds=holds)
             case _:
                 return self._step(name)
-

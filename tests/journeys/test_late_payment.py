@@ -1,7 +1,8 @@
 """Money for an order that has ended is never dropped: it is booked, and goes back."""
 
 from tests.factories.sales import PRICE, a_sale
-from tests.fakes.caller import Caller, eventually
+from tests.fakes.caller import Caller
+from tests.fakes.patience import eventually
 
 
 async def test_payment_of_a_cancelled_order_goes_back_by_itself(caller: Caller, sku: str) -> None:

@@ -19,8 +19,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.fakes.caller import Caller, eventually
+from tests.fakes.caller import Caller
 from tests.fakes.live_stack import live_stack, settings_of
+from tests.fakes.patience import eventually
 from tests.fakes.running_stack import ROOT, RunningStack
 
 DATA: Final = ROOT.parent / "shared" / "data" / "orders_olist"
@@ -105,13 +106,10 @@ async def test_real_orders_are_placed_paid_reserved_and_shipped_as_the_files_say
     started = time.monotonic()
     told = await _import(open_dir / "olist", files)
     total = sum(files.totals.values())
-    assert {name: told["orders"][name] for name in ("placed", "refused", "not_sent", "totals_minor")} == {
-        "placed": len(files.totals),
-        "refused": 0,
-        "not_sent": 0,
-        "totals_minor": {"BRL": total},
-    }
-    assert (told["payments"]["recorded"], told["payments"]["refused"]) == (files.payments - 2, 2)
+    # An answer that comes too late is asked for again, and what it placed is there already.
+    placed, money = (_sent(told[name]) for name in ("orders", "payments"))
+    assert (placed, told["orders"]["totals_minor"]) == ((len(files.totals), 0, 0), {"BRL": total})
+    assert money == (files.payments - 2, 2, 0)
     assert [one["problems"][0]["reason"] for one in told["refusals"]] == ["amount must be positive"] * 2
     if FULL:
         assert (len(files.totals), total, len(files.odd), len(files.off_by_one)) == (3_680, 63_345_253, 17, 4)
@@ -193,6 +191,12 @@ async def _import(data_dir: Path, files: Files) -> dict[str, Any]:
     assert process.returncode == 0, complaint.decode()
     told: dict[str, Any] = json.loads(said)
     return told
+
+
+def _sent(told: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Items that are there now, refused, and not sent."""
+    taken = told.get("placed", 0) + told.get("recorded", 0) + told["already_there"]
+    return taken, told["refused"], told["not_sent"]
 
 
 def _read(name: str) -> list[Row]:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.factories.sales import PRICE, a_sale
-from tests.fakes.caller import Caller, eventually
+from tests.fakes.caller import Caller
+from tests.fakes.patience import eventually
 
 TOTAL = 2 * PRICE
 
@@ -87,7 +88,5 @@ async def test_payment_that_comes_before_its_order_waits_for_it(caller: Caller, 
     assert answer.status_code == 200, answer.text
     order_no = await caller.place(body)
     # Nobody tells of it again: the sweeper brings it once its order is there.
-    order = await eventually(
-        lambda: caller.order(order_no), lambda seen: bool(seen["payment"] == "paid"), within=40
-    )
+    order = await eventually(lambda: caller.order(order_no), lambda seen: bool(seen["payment"] == "paid"), within_s=60)
     assert order["totals"]["paid_minor"] == TOTAL

@@ -6,9 +6,12 @@ import time
 from collections import Counter
 
 import httpx
+import pytest
 
 from tests.factories.sales import a_sale
-from tests.fakes.caller import Caller, View, eventually
+from tests.fakes.caller import Caller, View
+from tests.fakes.figures import tell
+from tests.fakes.patience import eventually
 from tests.fakes.running_stack import RunningStack
 
 FULL = os.environ.get("ORDERFLOW_FULL_FAULTS") == "1"
@@ -17,7 +20,9 @@ UNITS = BUYERS // 10
 SETTLED_WITHIN_S = 240.0
 
 
-async def test_exactly_the_units_there_are_get_sold(stack: RunningStack, caller: Caller, sku: str) -> None:
+async def test_exactly_the_units_there_are_get_sold(
+    stack: RunningStack, caller: Caller, sku: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     await caller.receive(sku, UNITS)
     began = time.monotonic()
     answers = await _all_at_once(stack, sku)
@@ -31,13 +36,16 @@ async def test_exactly_the_units_there_are_get_sold(stack: RunningStack, caller:
     settled = time.monotonic() - began
     assert (sold, held) == (UNITS, BUYERS - UNITS)
     assert await caller.stock(sku) == (UNITS, UNITS, 0)
-    print(f"\n{BUYERS} buyers, {UNITS} units: all answered after {answered:.1f} s, all settled after {settled:.1f} s")
+    tell(
+        capsys,
+        f"{BUYERS} buyers, {UNITS} units: all answered after {answered:.1f} s, all settled after {settled:.1f} s",
+    )
 
 
 async def _all_at_once(stack: RunningStack, sku: str) -> list[httpx.Response]:
     limits = httpx.Limits(max_connections=BUYERS, max_keepalive_connections=0)
     headers = {"Authorization": f"Bearer {stack.facts['tokens']['channel']}"}
-    async with httpx.AsyncClient(base_url=stack.facts["api"], limits=limits, headers=headers, timeout=120) as crowd:
+    async with httpx.AsyncClient(base_url=stack.facts["api"], limits=limits, headers=headers, timeout=180) as crowd:
         return await asyncio.gather(
             *(crowd.post("/v1/orders", json=a_sale(sku, 1, customer={"id": sku})) for _ in range(BUYERS))
         )

@@ -7,10 +7,10 @@ witness that sees the activities being called.
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity
@@ -92,33 +92,31 @@ def without_local_arguments(lines: Sequence[str]) -> list[str]:
 
 
 def _line(name: str, event: HistoryEvent) -> str:
-    match name:
-        case "MARKER_RECORDED":
-            return _marker(event)
-        case "TIMER_STARTED":
-            return f"timer {_seconds(event.timer_started_event_attributes.start_to_fire_timeout)}"
-        case "TIMER_CANCELED":
-            return "timer cancelled"
-        case "ACTIVITY_TASK_SCHEDULED":
-            return _activity(event)
-        case "ACTIVITY_TASK_CANCEL_REQUESTED":
-            return "activity cancelled"
-        case "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES":
-            return _attributes(event)
-        case "WORKFLOW_EXECUTION_UPDATE_ACCEPTED":
-            accepted = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
-            return f"update accepted: {accepted.name}"
-        case "WORKFLOW_EXECUTION_UPDATE_COMPLETED":
-            outcome = event.workflow_execution_update_completed_event_attributes.outcome
-            answer = _told(outcome.success.payloads) if outcome.HasField("success") else _code(outcome.failure)
-            return f"update answered: {answer}"
-        case "WORKFLOW_EXECUTION_COMPLETED":
-            return f"completed: {_told(event.workflow_execution_completed_event_attributes.result.payloads)}"
-        case "WORKFLOW_EXECUTION_CONTINUED_AS_NEW":
-            anew = event.workflow_execution_continued_as_new_event_attributes
-            return f"continued as new: {anew.workflow_type.name} {_told(anew.input.payloads)}"
-        case _:
-            return name.lower().replace("_", " ")
+    tell = _TOLD_MORE_OF.get(name)
+    return tell(event) if tell else name.lower().replace("_", " ")
+
+
+def _timer(event: HistoryEvent) -> str:
+    return f"timer {_rounded(_span(event.timer_started_event_attributes.start_to_fire_timeout))}"
+
+
+def _update(event: HistoryEvent) -> str:
+    return f"update {event.workflow_execution_update_accepted_event_attributes.accepted_request.input.name}"
+
+
+def _answer(event: HistoryEvent) -> str:
+    outcome = event.workflow_execution_update_completed_event_attributes.outcome
+    said = _told(outcome.success.payloads) if outcome.HasField("success") else _code(outcome.failure)
+    return f"update answered: {said}"
+
+
+def _end(event: HistoryEvent) -> str:
+    return f"completed: {_told(event.workflow_execution_completed_event_attributes.result.payloads)}"
+
+
+def _next_run(event: HistoryEvent) -> str:
+    run = event.workflow_execution_continued_as_new_event_attributes
+    return f"continued as new: {run.workflow_type.name} {_told(run.input.payloads)}"
 
 
 def _marker(event: HistoryEvent) -> str:
@@ -188,10 +186,6 @@ def _code(failure: Failure) -> str:
     return failure.application_failure_info.type or failure.message
 
 
-def _seconds(duration: Duration) -> str:
-    return _rounded(_span(duration))
-
-
 def _span(duration: Duration) -> timedelta:
     return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1000)
 
@@ -200,3 +194,15 @@ def _rounded(span: timedelta) -> str:
     """Exact below a minute; above it to ten seconds, because spans until a moment shrink while the machine is busy."""
     seconds = span.total_seconds()
     return f"{seconds:g} s" if seconds < 60 else f"{round(seconds, -1):.0f} s"
+
+
+_TOLD_MORE_OF: Final[Mapping[str, Callable[[HistoryEvent], str]]] = {
+    "MARKER_RECORDED": _marker,
+    "TIMER_STARTED": _timer,
+    "ACTIVITY_TASK_SCHEDULED": _activity,
+    "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES": _attributes,
+    "WORKFLOW_EXECUTION_UPDATE_ACCEPTED": _update,
+    "WORKFLOW_EXECUTION_UPDATE_COMPLETED": _answer,
+    "WORKFLOW_EXECUTION_COMPLETED": _end,
+    "WORKFLOW_EXECUTION_CONTINUED_AS_NEW": _next_run,
+}

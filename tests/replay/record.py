@@ -12,7 +12,9 @@ from tests.replay.stage import Performance, perform, real_server
 
 
 def main(
-    anew: Annotated[bool, typer.Option(help="Forget all earlier histories. Only while no order runs anywhere.")] = False,
+    anew: Annotated[
+        bool, typer.Option(help="Forget all earlier histories. Only while no order runs anywhere.")
+    ] = False,
 ) -> None:
     """Afterwards every scenario has a history of the way it goes now, and fingerprints.json says which way that is."""
     played = asyncio.run(_play_all())

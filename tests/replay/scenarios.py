@@ -20,7 +20,6 @@ from tests.replay.acts import (
     cancel_in_temporal,
     cancel_in_vain,
     cancel_now,
-    continues_as_new,
     ends,
     everybody_is_back,
     follow_up,
@@ -86,9 +85,7 @@ def _held() -> Iterator[Scenario]:
     ):
         yield order(f"held_{reason}", pay(status, reason), _RETRY, *_DELIVERED)
     yield order("held_payment_short", pay("partial", "payment_short"), _RETRY, *_PAID_AND_DELIVERED)
-    yield order(
-        "held_carrier_refused", pay(), _RETRY, *_DELIVERED, shop=_holds("book_shipments", "carrier_refused")
-    )
+    yield order("held_carrier_refused", pay(), _RETRY, *_DELIVERED, shop=_holds("book_shipments", "carrier_refused"))
     yield order("held_delivery_failed", pay(), scan("failed", "delivery_failed"), _RETRY, *_DELIVERED)
     after_delivery = (pay(), scan("delivered"), _RETRY, ends("completed"))
     yield order("held_invoice_rejected", *after_delivery, shop=_holds("issue_invoice", "invoice_rejected"))
@@ -97,9 +94,7 @@ def _held() -> Iterator[Scenario]:
     yield order("held_at_its_end", *after_delivery, shop=_fails("close completed", "posting_failed"))
     twice_short = _holds("reserve_stock", "out_of_stock", "out_of_stock")
     yield order("short_until_goods_come", goods(), goods(), *_PAID_AND_DELIVERED, shop=twice_short)
-    yield order(
-        "unknown_until_goods_come", goods(), *_PAID_AND_DELIVERED, shop=_holds("check_order", "unknown_sku")
-    )
+    yield order("unknown_until_goods_come", goods(), *_PAID_AND_DELIVERED, shop=_holds("check_order", "unknown_sku"))
 
 
 def _unbooked() -> Iterator[Scenario]:
@@ -149,6 +144,15 @@ def _cancelled() -> Iterator[Scenario]:
         ends("cancelled"),
         shop=_holds("reserve_stock", "out_of_stock"),
     )
+    yield order(
+        "cancel_from_the_lane_refused",
+        pay(),
+        scan("failed", "delivery_failed"),
+        resolve("cancel"),
+        _RETRY,
+        *_DELIVERED,
+        shop=partial(Shop, collected=True),
+    )
     yield order("cancelled_in_temporal", pay(), cancel_in_temporal, ends("cancelled"))
     yield order("cancelled_by_an_earlier_run", ends("cancelled"), shop=_cancelling)
     yield order("cancel_refused_by_carrier", pay(), cancel_in_vain, *_DELIVERED, shop=partial(Shop, collected=True))
@@ -167,7 +171,9 @@ def _cancelled() -> Iterator[Scenario]:
 def _over_time() -> Iterator[Scenario]:
     yield order("expired", ends("expired"))
     yield order("expired_partly_paid", pay("partial"), ends("expired"))
-    yield order("delivery_overdue", pay(), skip(timedelta(days=15, minutes=1)), _RETRY, *_DELIVERED)
+    yield order(
+        "delivery_overdue", pay(), skip(timedelta(days=15, minutes=1)), scan("delivered"), _RETRY, ends("completed")
+    )
     yield order(
         "carrier_away",
         pay(),
@@ -191,18 +197,29 @@ def _over_time() -> Iterator[Scenario]:
     )
     refused_once = _holds("refund_payments", "refund_failed")
     yield order("refund_repeated", pay("partial"), ends("expired"), shop=refused_once)
-    yield order("refund_retried", pay("partial"), skip(_UNPAID_FOR_TOO_LONG), _RETRY, ends("expired"), shop=refused_once)
+    yield order(
+        "refund_retried", pay("partial"), skip(_UNPAID_FOR_TOO_LONG), _RETRY, ends("expired"), shop=refused_once
+    )
     yield order("paid_while_undone", skip(_UNPAID_FOR_TOO_LONG), pay("partial"), ends("expired"), shop=refused_once)
     yield order(
-        "lane_cannot_be_entered",
+        "lane_cannot_be_left",
+        _RETRY,
         skip(timedelta(minutes=6)),
+        _RETRY,
+        *_PAID_AND_DELIVERED,
+        shop=partial(_shop, holds={"check_order": ("unknown_sku",)}, fails={"resolve_holds": ("step_failed",)}),
+    )
+    yield order("unbooked_and_cancelled", pay(), *_CANCELLED, shop=_fails("apply_payment", "account_mapping_missing"))
+    yield order(
+        "lane_cannot_be_entered",
+        skip(timedelta(minutes=11)),
         _RETRY,
         *_PAID_AND_DELIVERED,
         shop=partial(
             _shop,
             fails={
                 "reserve_stock": ("never_heard_of",),
-                "open_hold step_failed": ("step_failed", "step_failed", "step_failed"),
+                "open_hold step_failed": ("step_failed", "step_failed"),
             },
         ),
     )
@@ -212,11 +229,10 @@ def _flows() -> Iterator[Scenario]:
     yield order("branch_to_notice", *_PAID_AND_DELIVERED, flow=_branching)
     yield order(
         "branch_to_timer",
-        skip(timedelta(hours=3)),
+        asked("open_wait payment.full"),
         *_PAID_AND_DELIVERED,
         flow=_branching,
         facts=partial(order_facts, customer__level="plain"),
-        clock=Clock.SKIPPING,
     )
     yield order(
         "branch_undecided",
@@ -226,13 +242,15 @@ def _flows() -> Iterator[Scenario]:
     )
     yield order(
         "until_a_moment",
-        skip(timedelta(hours=3)),
+        skip(timedelta(hours=2, minutes=5)),
         *_PAID_AND_DELIVERED,
         flow=_until_a_moment,
         facts=_moments_ahead,
         clock=Clock.SKIPPING,
     )
-    yield order("expired_at_a_moment", ends("expired"), flow=_until_a_moment, facts=_moments_ahead, clock=Clock.SKIPPING)
+    yield order(
+        "expired_at_a_moment", ends("expired"), flow=_until_a_moment, facts=_moments_ahead, clock=Clock.SKIPPING
+    )
     yield order(
         "skipped",
         resolve("skip"),
@@ -266,13 +284,21 @@ def _others() -> Iterator[Scenario]:
         shop=lambda: Shop(standing=_ENDED, holds={"refund_payments": ["refund_failed"]}),
         clock=Clock.SKIPPING,
     )
-    yield Scenario("relay/disabled", (relay("erp"), ends("disabled")), post=lambda: Post([True, False]))
     yield Scenario(
-        "relay/continued", (relay("mail"), continues_as_new), post=lambda: Post([*[True] * 20, False])
+        "follow_up/unbooked",
+        (follow_up("parcel.scanned", Scan("delivered")), ends("SO-UNBOOKED")),
+        shop=lambda: Shop(
+            standing=_ENDED, fails={"apply_scan": ["account_mapping_missing", "account_mapping_missing"]}
+        ),
+        clock=Clock.SKIPPING,
     )
+    yield Scenario("relay/disabled", (relay("erp"), ends("disabled")), post=lambda: Post([True, False]))
+    yield Scenario("relay/continued", (relay("mail"), ends("disabled")), post=lambda: Post([*[True] * 20, False]))
 
 
-def _shop(holds: Mapping[str, tuple[str, ...]] | None = None, fails: Mapping[str, tuple[str, ...]] | None = None) -> Shop:
+def _shop(
+    holds: Mapping[str, tuple[str, ...]] | None = None, fails: Mapping[str, tuple[str, ...]] | None = None
+) -> Shop:
     return Shop(
         holds={step: list(reasons) for step, reasons in (holds or {}).items()},
         fails={step: list(codes) for step, codes in (fails or {}).items()},
@@ -316,7 +342,7 @@ def _branching() -> FlowDefinition:
         "route",
         route={"kind": "branch", "cases": [to_vip], "default": "pause"},
         tell={"kind": "notify", "event": "order.accepted", "audience": ["customer"], "next": "reserve"},
-        pause={"kind": "timer", "duration": "PT2H", "next": "reserve"},
+        pause={"kind": "timer", "duration": "PT1S", "next": "reserve"},
     )
 
 

@@ -123,17 +123,26 @@ class Play:
     scenario: Scenario
     environment: WorkflowEnvironment
     shop: Shop
-    begun: WorkflowHandle[Any, Any] | None = None
     acts: int = 0
+    _begun: WorkflowHandle[Any, Any] | None = None
 
     @property
     def client(self) -> Client:
         return self.environment.client
 
+    def begin(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Afterwards the play is about this workflow."""
+        self._begun = handle
+
+    @property
+    def begun(self) -> WorkflowHandle[Any, Any]:
+        """What the first act has started, and whatever continues it."""
+        assert self._begun is not None
+        return self._begun
+
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
-        """The run that the play is about. Fails before the workflow has started."""
-        assert self.begun is not None
+        """The first run alone: its history is what is recorded."""
         return self.client.get_workflow_handle(self.begun.id, run_id=self.begun.result_run_id)
 
     def next_number(self) -> int:
@@ -168,7 +177,7 @@ async def perform(scenario: Scenario, server: Client, runner: WorkflowRunner | N
                 activities=[*shop.activities(), post.relay_outbox],
                 workflow_runner=runner or SandboxedWorkflowRunner(),
                 interceptors=[witness],
-                max_cached_workflows=0,
+                max_cached_workflows=10,
                 # Local activities of one moment run in the order in which they were asked for.
                 max_concurrent_local_activities=1,
                 identity="worker",
@@ -214,9 +223,7 @@ async def _skipping_server() -> AsyncIterator[WorkflowEnvironment]:
 def _is_quiet(history: WorkflowHistory) -> bool:
     tasks = [event.event_type for event in history.events if event.event_type in _TASK_EVENTS]
     open_activities = {
-        event.event_id
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        event.event_id for event in history.events if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     }
     for event in history.events:
         if event.event_type in _ACTIVITY_ENDS:

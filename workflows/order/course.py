@@ -183,12 +183,10 @@ class Course:
         hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en)
         self.saw(await self.local(OrderActivities.open_hold, hold, f"hold: {trouble.reason}"))
 
-    def next_after(self, node_id: str) -> str:
-        """Where the flow goes on when this node is skipped."""
-        node = self.flow.nodes[node_id]
-        if not isinstance(node, ActionNode) or not node.skippable:
-            raise ApplicationError("not_skippable", type="choice_not_offered", non_retryable=True)
-        return node.next
+    def next_after(self, node_id: str) -> str | None:
+        """Where the flow goes on when this node is skipped; None when it may not be."""
+        node = self.flow.nodes.get(node_id)
+        return node.next if isinstance(node, ActionNode) and node.skippable else None
 
 
 # The lane of nodes that name none of their own: retry or cancel, always.

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.orders import OrderActivities, ResolveInput
     from activities.step import Fact, StepResult
 
+from workflows import options
 from workflows.order.contract import FactSignal
 from workflows.order.course import Course, StepFailed, Trouble
 from workflows.order.steps import FACTS
@@ -48,6 +50,19 @@ class Inlet:
         self._waiting.extend(self._put_back)
         self._put_back.clear()
         self._course.unbooked = False
+
+    async def all_booked(self) -> None:
+        """Afterwards every fact heard is booked, however often that has to be tried.
+
+        For orders whose story is over: nobody can settle their holds any more, and no fact may be dropped.
+        """
+        await workflow.wait_condition(lambda: self.idle)
+        while self._course.unbooked:
+            await workflow.sleep(options.UNDO_PAUSE, summary="a fact could not be booked: next try")
+            settled = ResolveInput(self._course.order_no, "retried", "orderflow")
+            self._course.saw(await self._course.local(OrderActivities.resolve_holds, settled, "resolve hold"))
+            self.try_again()
+            await workflow.wait_condition(lambda: self.idle)
 
     async def run(self) -> None:
         """Applies facts as they come; never returns."""

@@ -20,7 +20,7 @@ from workflows.order.contract import (
     ResolveRequest,
     ResolveResult,
 )
-from workflows.order.course import LANE, Course, StepFailed, Trouble
+from workflows.order.course import Course, StepFailed, Trouble
 from workflows.order.inlet import Inlet
 from workflows.order.nodes import end, node_at, run_node
 from workflows.order.nodes.compensate import undo_all
@@ -91,10 +91,12 @@ class OrderWorkflow:
 
     async def _lane_after(self, failed: StepFailed) -> str:
         """The lane, for what a node could not deal with itself; if the lane itself fails, not before a pause."""
-        if self._course.at == LANE:
-            await workflow.sleep(options.LANE_PAUSE, summary="the exception lane cannot be entered")
-            return LANE
-        return self._course.to_lane(None, Trouble(self._course.at, failed.reason))
+        course = self._course
+        if isinstance(node_at(course), ExceptionNode):
+            # What was wrong at first stays what has to be settled, or nobody could send the order back to that node.
+            await workflow.sleep(options.LANE_PAUSE, summary="the exception lane does not work")
+            return course.at
+        return course.to_lane(None, Trouble(course.at, failed.reason))
 
     async def _stop(self, story: asyncio.Task[str]) -> None:
         story.cancel()
@@ -154,7 +156,7 @@ class OrderWorkflow:
         """Afterwards nothing that came in at the last moment is left: money of an order broken off goes back."""
         course = self._course
         while True:
-            await workflow.wait_condition(lambda: self._inlet.idle)
+            await self._inlet.all_booked()
             if result == "completed" or not course.standing.money_in:
                 return
             course.register_undo("payment.refund")
@@ -217,4 +219,4 @@ class OrderWorkflow:
         if self._course.unwinding:
             return choice == Choice.RETRY
         node = node_at(self._course)
-        return isinstance(node, ExceptionNode) and offers(node, choice)
+        return isinstance(node, ExceptionNode) and offers(self._course, node, choice)

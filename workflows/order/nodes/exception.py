@@ -1,6 +1,7 @@
 """Hold the order until a person chooses, or until what was missing has come."""
 
 import asyncio
+from dataclasses import replace
 
 from temporalio import workflow
 
@@ -22,20 +23,24 @@ async def run(course: Course) -> str:
     course.trouble = trouble
     if not trouble.opened:
         await course.open_hold(trouble)
+        course.trouble = trouble = replace(trouble, opened=True)
     course.tell(f"held: {trouble.reason}")
     course.show(search_attributes.HOLD.value_set([trouble.reason]), search_attributes.WAITING_FOR.value_set("a person"))
     course.held = True
     await workflow.wait_condition(lambda: course.resolution is not None or _is_answered(course, trouble))
     chosen, course.resolution, course.woken = course.resolution, None, False
-    course.held, course.trouble = False, None
-    if chosen is None:
-        course.show(search_attributes.HOLD.value_set([]))
-        return trouble.node
-    return await _go_on(course, trouble, chosen)
+    course.held = False
+    leads_to = trouble.node if chosen is None else await _go_on(course, trouble, chosen)
+    # Not before: a lane that cannot be left, or whose cancellation is refused, is entered again with this trouble.
+    course.trouble = None
+    course.show(search_attributes.HOLD.value_set([]))
+    return leads_to
 
 
-def offers(node: ExceptionNode, choice: str) -> bool:
-    """Whether the lane lets people choose this."""
+def offers(course: Course, node: ExceptionNode, choice: str) -> bool:
+    """Whether the lane lets people choose this for what went wrong."""
+    if choice == Choice.SKIP and course.trouble and course.next_after(course.trouble.node) is None:
+        return False
     return choice in {offered.value for offered in node.choices} - {Choice.JUMP.value}
 
 
@@ -44,13 +49,12 @@ def _is_answered(course: Course, trouble: Trouble) -> bool:
 
 
 async def _go_on(course: Course, trouble: Trouble, chosen: ResolveRequest) -> str:
-    leads_to = course.next_after(trouble.node) if chosen.choice == Choice.SKIP else trouble.node
+    skipped_to = course.next_after(trouble.node) if chosen.choice == Choice.SKIP else None
     settled = ResolveInput(course.order_no, chosen.choice, chosen.actor, chosen.inbox_id)
     if chosen.choice == Choice.CANCEL:
         course.cancel = CancelRequest(chosen.request_id, chosen.actor, chosen.inbox_id)
         # The frame takes the story down; until it does there is nothing left to do here.
         await asyncio.Event().wait()
     course.saw(await course.local(OrderActivities.resolve_holds, settled, f"resolve: {chosen.choice}"))
-    course.show(search_attributes.HOLD.value_set([]))
     course.tell(f"{chosen.choice} by {chosen.actor}")
-    return leads_to
+    return skipped_to or trouble.node
