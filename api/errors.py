@@ -27,7 +27,6 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "order_not_found": (404, "No such order"),
     "master_not_found": (404, "No such record"),
     "shipment_not_found": (404, "No such shipment"),
-    "hold_not_found": (404, "No such hold"),
     "payment_not_found": (404, "No such payment"),
     "invoice_not_found": (404, "No such invoice"),
     "key_not_found": (404, "No such key"),

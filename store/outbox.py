@@ -98,11 +98,15 @@ async def disable(session: AsyncSession, name: str, reason: str) -> None:
 
 
 async def seconds_until_due(session: AsyncSession, name: str) -> float | None:
-    """How long until the next pending message falls due; None when none is pending."""
+    """How long until the next message may be claimed; None when none is pending.
+
+    Only the first of each order counts: those behind one that failed are not due before it has been delivered.
+    """
     found = await session.execute(
         text("""
-        SELECT extract(epoch FROM min(coalesce(next_attempt_at, now())) - now()) FROM outbox_messages
-        WHERE destination = :destination AND state = 'pending'
+        SELECT extract(epoch FROM min(coalesce(next_attempt_at, now())) - now())
+        FROM (SELECT DISTINCT ON (order_no) next_attempt_at FROM outbox_messages
+              WHERE destination = :destination AND state = 'pending' ORDER BY order_no, outbox_id) AS first
         """),
         {"destination": name},
     )

@@ -236,5 +236,4 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "no_flow_matches": HoldReason(Role.OPERATIONS, _SOON, "没有适用的流程", "No flow applies"),
     "visits_exhausted": HoldReason(Role.OPERATIONS, _SOON, "步骤重复过多", "A step was visited too often"),
     "step_failed": HoldReason(Role.OPERATIONS, _SOON, "步骤失败", "A step failed", core=False),
-    "restart_needed": HoldReason(Role.OPERATIONS, _SOON, "需要重新启动", "The order has to be restarted"),
 }

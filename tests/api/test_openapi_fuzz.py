@@ -10,31 +10,36 @@ import pytest
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, settings
-from schemathesis import Case
+from schemathesis import Case, HookContext
 from schemathesis.config import SchemathesisConfig
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
+from api.orders.intake import FlowsInForce, Intake, Sender, Submission
+from api.orders.schemas import PlaceOrder
 from cli.local_stack.postgres import LocalPostgres
 from cli.local_stack.temporal import free_port
 from cli.migrate import seed
+from domain.order_number import order_number
 from migrations.upgrade import migrate
 from models.access import Person
-from runtime.database import create_engine, create_sessions, ensure_database
+from runtime.database import Sessions, create_engine, create_sessions, ensure_database
 from runtime.settings import Settings
 from store import access
 from store.access import Grant
+from tests.factories.requests import an_order
+from tests.fakes.patience import eventually
 
 _CONFIG = SchemathesisConfig.from_dict(
     {
         "generation": {"max-examples": 3, "database": "none"},
-        "phases": {"coverage": {"enabled": True, "unexpected-methods": ["DELETE"]}, "stateful": {"enabled": False}},
+        "phases": {"stateful": {"enabled": False}},
         # Masters, cursors and the parts of a request among themselves say more than a schema can.
         "checks": {"positive_data_acceptance": {"enabled": False}},
     }
 )
+NUMBER = order_number("web", "T-1001")
 schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi(), config=_CONFIG)
 
 
@@ -51,6 +56,17 @@ class _Key:
 
 
 schema.auth()(_Key)
+
+
+@schema.hook
+def map_path_parameters(context: HookContext, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Half of the reads are about the order that is there. Commands are not: nobody is here to carry them out."""
+    reads = context.operation is not None and context.operation.method.upper() == "GET"
+    if reads and path_parameters and len(str(path_parameters.get("order_no", ""))) % 2:
+        path_parameters["order_no"] = NUMBER
+    return path_parameters
+
+
 # A stream has no end while its order is open, and there is no Temporal here to be ready with.
 _TRIED = schema.exclude(path_regex=r"/events$|^/readyz$", method="GET")
 
@@ -73,13 +89,16 @@ async def _serve(url: str, port: int, ready: threading.Event, stop: threading.Ev
     engine = create_engine(url)
     await migrate(engine)
     await seed(engine)
-    await _give_key(engine)
+    await _prepare(create_sessions(engine))
     nobody = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
     app = create_app(Settings(), engine=engine, temporal=nobody)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+
+    async def started() -> bool:
+        return server.started
+
+    await eventually(started, bool)
     ready.set()
     await asyncio.to_thread(stop.wait)
     server.should_exit = True
@@ -87,15 +106,17 @@ async def _serve(url: str, port: int, ready: threading.Event, stop: threading.Ev
     await engine.dispose()
 
 
-async def _give_key(engine: AsyncEngine) -> None:
+async def _prepare(sessions: Sessions) -> None:
     _Key.token = access.new_token()
-    async with create_sessions(engine)() as session, session.begin():
+    async with sessions() as session, session.begin():
         session.add(Person(person_id="fuzz", name="Fuzz", roles=["admin"]))
         await session.flush()
         await access.add_key(session, "fuzz", _Key.token, Grant())
+    order = PlaceOrder.model_validate(an_order())
+    await Intake(sessions, None, FlowsInForce()).place(Submission(order, "{}"), Sender("fuzz", "api", sets_prices=True))
 
 
 @_TRIED.parametrize()
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_answers_are_as_described(case: Case[Any], address: str) -> None:
     case.call_and_validate(base_url=address)

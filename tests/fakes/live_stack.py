@@ -33,7 +33,7 @@ def start_stack(data_dir: Path, port_base: int | None = None, **settings: str) -
 @contextlib.contextmanager
 def live_stack(data_dir: Path, **settings: str) -> Iterator[RunningStack]:
     """A stack for the length of the block; it ends cleanly, or the block fails with what it said."""
-    stack = start_stack(data_dir, **settings)
+    stack = start_stack(data_dir, None, **settings)
     try:
         yield stack
     finally:

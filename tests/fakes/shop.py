@@ -109,7 +109,7 @@ class Shop:
 
     @activity.defn
     async def decide_branch(self, branch: BranchInput) -> BranchResult:
-        self.calls.append("decide_branch")
+        self._step("decide_branch")
         with translated():
             decision = decide(branch.branch, branch.facts)
         return BranchResult(decision.label, decision.next)

@@ -26,6 +26,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 ARGUMENTS = " <- "
 """Between what was asked for and what it was asked with."""
 
+# Such a local activity has never been called: the witness does not know it.
+_CALLED_OFF = "said Activity cancelled"
 _LOCAL_ACTIVITY = "core_local_activity"
 # What the server or the outside world does; all other events are commands, also those that nobody thought of here.
 _DONE_BY_OTHERS = re.compile(
@@ -81,7 +83,7 @@ def commands_of(history: WorkflowHistory, local_calls: Sequence[LocalCall] = ())
         if _DONE_BY_OTHERS.fullmatch(name):
             continue
         line = _line(name, event)
-        waiting = asked_with[line.split()[1]] if line.startswith("local ") else []
+        waiting = asked_with[line.split()[1]] if line.startswith("local ") and _CALLED_OFF not in line else []
         lines.append(line + (ARGUMENTS + waiting.pop(0) if waiting else ""))
     return lines
 

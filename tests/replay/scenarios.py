@@ -259,6 +259,12 @@ def _flows() -> Iterator[Scenario]:
         shop=_holds("check_order", "price_mismatch"),
     )
     yield order(
+        "visited_too_often",
+        *map(resolve, ("retry", "cancel")),
+        ends("cancelled"),
+        flow=_circling,
+    )
+    yield order(
         "held_without_a_lane",
         _RETRY,
         *_PAID_AND_DELIVERED,
@@ -329,7 +335,7 @@ def _on_credit() -> Shop:
 
 
 def _cancelling() -> Shop:
-    return Shop(standing=Standing(cancelling=True, money_in=True, payment="paid"))
+    return Shop(standing=Standing(cancelling=True, money_in=True, payment="paid", fulfilment="shipping"))
 
 
 def _flow(start: str = "reserve", **nodes: Document) -> FlowDefinition:
@@ -364,6 +370,10 @@ def _moments_ahead() -> Mapping[str, FactValue]:
 def _skippable() -> FlowDefinition:
     check = {"kind": "action", "action": "order.check", "next": "reserve", "on_error": "lane", "skippable": True}
     return _flow("check", check=check, lane={"kind": "exception", "choices": ["retry", "skip", "cancel"]})
+
+
+def _circling() -> FlowDefinition:
+    return _flow("again", again={"kind": "action", "action": "order.check", "next": "again", "max_visits": 2})
 
 
 def _without_lane() -> FlowDefinition:

@@ -30,8 +30,9 @@ def test_every_scenario_has_a_history_and_every_history_its_scenario() -> None:
 
 
 def test_every_workflow_has_a_history() -> None:
-    begun = {recorded.load(file).events[0].workflow_execution_started_event_attributes for file in recorded.files()}
-    assert {one.workflow_type.name for one in begun} == {workflow.__name__ for workflow in WORKFLOWS}
+    first = [recorded.load(file).events[0] for file in recorded.files()]
+    begun = {event.workflow_execution_started_event_attributes.workflow_type.name for event in first}
+    assert begun == {workflow.__name__ for workflow in WORKFLOWS}
 
 
 @pytest.mark.parametrize("file", recorded.files(), ids=lambda file: f"{file.parent.name}/{file.stem}")

@@ -50,6 +50,8 @@ class Course:
         self.flow: FlowDefinition = order.flow.flow
         self.at: str = self.flow.start
         self.visits: dict[str, int] = {}
+        # Visits of a node that somebody, or goods that came in, asked for: they do not count against its limit.
+        self.sent_back: dict[str, int] = {}
         self.undo: list[str] = []
         self.standing = Standing(payment_terms=str(order.facts.get("payment.terms", "prepaid")))
         self.trouble: Trouble | None = None
@@ -91,8 +93,11 @@ class Course:
         if result.standing.version >= self.standing.version:
             self.standing = result.standing
         if self.standing.cancelling and self.cancel is None:
-            # An earlier run of this order had begun to undo it when Temporal lost it.
+            # An earlier run of this order had begun to undo it when Temporal lost it. What that run had done we cannot
+            # know, and undoing what was not done is harmless.
             self.cancel = CancelRequest("resumed", "orderflow")
+            for compensation in _ALL_COMPENSATIONS:
+                self.register_undo(compensation)
         return result
 
     async def perform(self, name: str) -> StepResult:
@@ -188,6 +193,9 @@ class Course:
         node = self.flow.nodes.get(node_id)
         return node.next if isinstance(node, ActionNode) and node.skippable else None
 
+
+# In the order of their steps: they are run in reverse.
+_ALL_COMPENSATIONS = ("stock.release", "payment.refund", "shipping.cancel")
 
 # The lane of nodes that name none of their own: retry or cancel, always.
 LANE = "exception_lane"

@@ -82,12 +82,21 @@ class OrderWorkflow:
         while True:
             course.enter()
             try:
-                following = await run_node(course)
+                following = self._visited_too_often() or await run_node(course)
             except StepFailed as failed:
                 following = await self._lane_after(failed)
             if isinstance(following, Ended):
                 return following.result
             course.at = following
+
+    def _visited_too_often(self) -> str | None:
+        """The lane, for a node entered more often than the flow allows; being sent back allows one visit more."""
+        course = self._course
+        limit = node_at(course).max_visits
+        if limit is None or course.visit <= limit + course.sent_back.get(course.at, 0):
+            return None
+        course.visits[course.at] -= 1
+        return course.to_lane(None, Trouble(course.at, "visits_exhausted"))
 
     async def _lane_after(self, failed: StepFailed) -> str:
         """The lane, for what a node could not deal with itself; if the lane itself fails, not before a pause."""

@@ -34,6 +34,8 @@ async def run(course: Course) -> str:
     # Not before: a lane that cannot be left, or whose cancellation is refused, is entered again with this trouble.
     course.trouble = None
     course.show(search_attributes.HOLD.value_set([]))
+    if leads_to == trouble.node:
+        course.sent_back[leads_to] = course.sent_back.get(leads_to, 0) + 1
     return leads_to
 
 
