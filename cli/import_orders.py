@@ -25,8 +25,6 @@ _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Who brings what, where the local stack's own tokens are used: only the channel's may set prices.
 _ROLES: Final[Mapping[str, str]] = {"stock": "admin", "orders": "channel", "payments": "channel"}
 
-CsvFile = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, readable=True)]
-
 
 @dataclass(frozen=True)
 class _Access:

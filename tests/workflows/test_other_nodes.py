@@ -28,10 +28,9 @@ REST = {"kind": "timer", "duration": "PT2H", "next": "reserve"}
 @pytest.mark.parametrize(("total", "notices", "waited"), [(1_000_000, ["order.accepted"], True), (999_999, [], False)])
 async def test_branch_takes_the_case_that_holds(start: Start, total: int, notices: list[str], waited: bool) -> None:
     running = await start(Shop(), flow("route", route=BRANCH, tell=TELL, rest=REST), order__total_minor=total)
+    await running.tell(1, Payment())
     if waited:
         await running.environment.sleep(timedelta(hours=2, minutes=30))
-    await running.until("open_wait payment.full")
-    await running.tell(1, Payment())
     await running.until("open_wait shipment.delivered")
     await running.tell(2, Scan("delivered"))
     assert (await running.handle.result()).result == "completed"

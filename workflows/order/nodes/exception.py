@@ -33,7 +33,7 @@ async def run(course: Course) -> str:
     leads_to = trouble.node if chosen is None else await _go_on(course, trouble, chosen)
     # Not before: a lane that cannot be left, or whose cancellation is refused, is entered again with this trouble.
     course.trouble = None
-    course.show(search_attributes.HOLD.value_set([]))
+    course.show(search_attributes.HOLD.value_set([]), search_attributes.WAITING_FOR.value_unset())
     if leads_to == trouble.node:
         course.sent_back[leads_to] = course.sent_back.get(leads_to, 0) + 1
     return leads_to
