@@ -74,8 +74,9 @@ async def settle(session: AsyncSession, attempts: Sequence[Attempt]) -> None:
     """Afterwards each message is delivered, given up, or due again."""
     await session.execute(
         text("""
-        UPDATE outbox_messages SET state = CAST(:state AS text), last_error = :error, next_attempt_at = :next_attempt_at,
-               delivered_at = CASE WHEN CAST(:state AS text) = 'delivered' THEN now() END
+        UPDATE outbox_messages
+        SET state = CAST(:state AS text), last_error = :error, next_attempt_at = :next_attempt_at,
+            delivered_at = CASE WHEN CAST(:state AS text) = 'delivered' THEN now() END
         WHERE outbox_id = :outbox_id AND state = 'pending'
         """),
         [

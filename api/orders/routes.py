@@ -42,7 +42,7 @@ async def place_orders(batch: OrderBatch, request: Request, caller: Placer, inta
 
     async def take(item: dict[str, Any]) -> Taken:
         order = _own(understood(PlaceOrder, item), caller)
-        placed = await intake.place(Submission(order, text_of(item)), _sender(caller))
+        placed = await intake.place(Submission(order, text_of(item)), _sender(caller, batch.source))
         return placed.order_no, placed.repeated
 
     return await one_by_one(request, batch.orders, take)
@@ -69,5 +69,5 @@ def _own(order: PlaceOrder, caller: Principal) -> PlaceOrder:
     return order
 
 
-def _sender(caller: Principal) -> Sender:
-    return Sender(actor=caller.actor, source="api", sets_prices=caller.is_priced)
+def _sender(caller: Principal, source: str = "api") -> Sender:
+    return Sender(actor=caller.actor, source=source, sets_prices=caller.is_priced)

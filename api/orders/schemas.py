@@ -114,8 +114,12 @@ class PlaceOrder(Body):
 
 
 class OrderBatch(Body):
-    """Up to 500 orders, each placed or refused by itself. An item is what `POST /v1/orders` takes."""
+    """Up to 500 orders, each placed or refused by itself. An item is what `POST /v1/orders` takes.
 
+    `source` says how they came to whoever sends them, and stays on each order.
+    """
+
+    source: Literal["api", "import"] = "api"
     orders: Annotated[list[JsonObject], Field(min_length=1, max_length=MAX_BATCH)]
 
 

@@ -28,11 +28,13 @@ class Route:
     path: str
     field: str | None
     at_once: int
+    # What a batch says beside its items.
+    said: Mapping[str, str] | None = None
 
 
 ROUTES: Final[Mapping[str, Route]] = {
     STOCK: Route("/v1/stock/receipts", None, 1),
-    ORDERS: Route("/v1/orders:batch", "orders", 100),
+    ORDERS: Route("/v1/orders:batch", "orders", 100, {"source": "import"}),
     PAYMENTS: Route("/v1/payments:batch", "payments", 200),
 }
 
@@ -77,7 +79,7 @@ class Sending:
 
     async def _settle(self, route: Route, batch: Sequence[Item], outcome: Outcome) -> None:
         before = outcome.settled
-        body = batch[0].body if route.field is None else {route.field: [item.body for item in batch]}
+        body = batch[0].body if route.field is None else {**(route.said or {}), route.field: [item.body for item in batch]}
         answer = await self.post(route.path, body)
         if answer.status_code in _SPLITTABLE and len(batch) > 1:
             middle = len(batch) // 2

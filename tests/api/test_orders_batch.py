@@ -88,3 +88,13 @@ async def test_batch_may_be_larger_than_one_request(as_role: As) -> None:
     assert answer.json()["accepted"] == 15
     single = await as_role("channel").post("/v1/orders", json=an_order(customs={"note": "x" * 1_100_000}))
     assert single.status_code == 413
+
+
+async def test_orders_say_how_they_came(api: Api, as_role: As) -> None:
+    channel = await as_role("channel")
+    batch = {"source": "import", "orders": [an_order("T-1")]}
+    placed = (await channel.post("/v1/orders:batch", json=batch)).json()["results"][0]
+    order = (await channel.get(f"/v1/orders/{placed['order_no']}")).json()
+    assert order["source"] == "import"
+    refused = await channel.post("/v1/orders:batch", json=batch | {"source": "elsewhere"})
+    assert refused.status_code == 422

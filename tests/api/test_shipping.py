@@ -8,6 +8,8 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from api.inbox.door import report_scan
+from integrations.carrier.port import CarrierEvent, CarrierStatus
 from models.inbox import InboxMessage
 from models.shipping import CarrierScan, FulfilmentOrder, Shipment, ShipmentLine
 from models.stock import Reservation
@@ -67,6 +69,16 @@ async def test_report_is_on_record_before_it_is_answered(api: Api, keeper: httpx
         message = (await session.exec(query)).one()
     assert (message.source, message.message_id, message.order_no) == ("api", "scan/SO-1-S1/E-1", "SO-1")
     assert json.loads(message.body) == a_scan() | {"shipment_no": "SO-1-S1"}
+
+
+async def test_simulated_carriers_reports_come_through_the_same_door(api: Api, keeper: httpx.AsyncClient) -> None:
+    event = CarrierEvent("E-9", "SO-1-S1", CarrierStatus.PICKED_UP, START)
+    before = await counts(api.database)
+    for _ in range(2):
+        await report_scan(api.database.sessions, None, event)
+    assert await counts(api.database) == before | {"inbox_messages": before["inbox_messages"] + 1}
+    with pytest.raises(LookupError):
+        await report_scan(api.database.sessions, None, CarrierEvent("E-9", "SO-9-S1", CarrierStatus.PICKED_UP, START))
 
 
 async def test_same_event_with_another_content_is_refused(api: Api, keeper: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """Plays every scenario, records its history and agrees on its fingerprint: `uv run python -m tests.replay.record`."""
 
 import asyncio
+import logging
 import shutil
 from typing import Annotated
 
@@ -17,6 +18,8 @@ def main(
     ] = False,
 ) -> None:
     """Afterwards every scenario has a history of the way it goes now, and fingerprints.json says which way that is."""
+    # Scripted refusals are meant.
+    logging.getLogger("temporalio").setLevel(logging.ERROR)
     played = asyncio.run(_play_all())
     agreed = {} if anew else recorded.load_fingerprints()
     if anew and recorded.HISTORIES.exists():

@@ -8,10 +8,24 @@ from temporalio.client import WorkflowUpdateFailedError
 from domain.flow.document import parse_definition
 from domain.order import Standing
 from tests.factories.flows import sound_document
+from tests.fakes.patience import eventually
 from tests.fakes.shop import Payment, Scan, Shop
-from tests.workflows.conftest import Start, code_of
+from tests.workflows.conftest import Running, Start, code_of
 
 _LANE = {"kind": "exception", "choices": ["retry", "skip", "cancel"]}
+
+
+async def settled_once_it_is_held(running: Running) -> None:
+    """Chooses `retry` as soon as the lane takes it."""
+
+    async def is_settled() -> bool:
+        try:
+            await running.resolve("retry")
+        except WorkflowUpdateFailedError:
+            return False
+        return True
+
+    await eventually(is_settled, bool)
 
 
 async def test_order_whose_cancellation_from_the_lane_is_refused_can_still_be_retried(start: Start) -> None:
@@ -24,7 +38,7 @@ async def test_order_whose_cancellation_from_the_lane_is_refused_can_still_be_re
     await running.until("apply_scan")
     await running.resolve("cancel")
     await running.until("withdraw_cancel")
-    await running.resolve("retry")
+    await settled_once_it_is_held(running)
     await running.until("open_wait shipment.delivered", 2)
     await running.tell(3, Scan("delivered"))
     assert (await running.handle.result()).result == "completed"
@@ -36,7 +50,7 @@ async def test_lane_that_cannot_be_entered_is_tried_again_and_leads_back_to_the_
     await running.until("open_hold step_failed")
     await running.environment.sleep(timedelta(minutes=11))
     await running.until("open_hold step_failed", 3)
-    await running.resolve("retry")
+    await settled_once_it_is_held(running)
     await running.until("open_wait payment.full")
     assert running.shop.calls.count("reserve_stock") == 2
 
