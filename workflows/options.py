@@ -7,7 +7,11 @@ from temporalio.common import RetryPolicy
 # A row lock or a failing-over database is back within seconds; after that the step is repeated as an ordinary
 # activity, where operators see it with its failure.
 LOCAL_STEP_WITHIN = timedelta(seconds=8)
-LOCAL_STEP_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2))
+# Counted, because the time-out bounds one attempt only: a database that refuses at once would be asked without end,
+# out of everybody's sight. Six attempts take three seconds.
+LOCAL_STEP_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2), maximum_attempts=6
+)
 
 # Our own database is expected back, however long it takes; giving up would only move the wait elsewhere.
 DATABASE_STEP = timedelta(seconds=30)

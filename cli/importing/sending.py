@@ -79,7 +79,9 @@ class Sending:
 
     async def _settle(self, route: Route, batch: Sequence[Item], outcome: Outcome) -> None:
         before = outcome.settled
-        body = batch[0].body if route.field is None else {**(route.said or {}), route.field: [item.body for item in batch]}
+        body = (
+            batch[0].body if route.field is None else {**(route.said or {}), route.field: [item.body for item in batch]}
+        )
         answer = await self.post(route.path, body)
         if answer.status_code in _SPLITTABLE and len(batch) > 1:
             middle = len(batch) // 2

@@ -91,7 +91,7 @@ async def test_batch_may_be_larger_than_one_request(as_role: As) -> None:
 
 
 async def test_orders_say_how_they_came(api: Api, as_role: As) -> None:
-    channel = await as_role("channel")
+    channel = as_role("channel")
     batch = {"source": "import", "orders": [an_order("T-1")]}
     placed = (await channel.post("/v1/orders:batch", json=batch)).json()["results"][0]
     order = (await channel.get(f"/v1/orders/{placed['order_no']}")).json()

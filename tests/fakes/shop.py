@@ -116,8 +116,8 @@ class Shop:
 
     @activity.defn
     async def open_wait(self, wait: WaitInput) -> WaitResult:
-        self.calls.append(f"open_wait {wait.event}")
-        return WaitResult(self._now(), activity.info().current_attempt_scheduled_time + wait.keep)
+        opened = self._step(f"open_wait {wait.event}")
+        return WaitResult(opened, activity.info().current_attempt_scheduled_time + wait.keep)
 
     @activity.defn
     async def open_hold(self, hold: HoldInput) -> StepResult:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 
 from tests.fakes.patience import eventually
 from tests.fakes.shop import Payment, Scan
@@ -118,6 +118,14 @@ async def cancel_now(play: Play) -> None:
     await play.handle.execute_update("cancel", request, id=request.request_id)
 
 
+async def begin_to_cancel(play: Play) -> None:
+    """Somebody has asked for the order to be undone, and it has begun."""
+    await play.quiet()
+    request = CancelRequest(f"cancel-{play.next_number()}", "service", play.acts)
+    accepted = WorkflowUpdateStage.ACCEPTED
+    await play.handle.start_update("cancel", request, id=request.request_id, wait_for_stage=accepted)
+
+
 async def cancel_in_vain(play: Play) -> None:
     """Somebody has asked for the order to be undone, and the order has refused."""
     await play.quiet()
@@ -126,9 +134,13 @@ async def cancel_in_vain(play: Play) -> None:
 
 
 async def cancel_in_temporal(play: Play) -> None:
-    """Somebody has pressed Cancel in Temporal's Web UI."""
-    await play.quiet()
+    """Somebody has pressed Cancel in Temporal's Web UI, whatever is going on."""
     await play.handle.cancel()
+
+
+async def is_quiet(play: Play) -> None:
+    """The workflow has done all that it can do by itself."""
+    await play.quiet()
 
 
 async def ship_unheard(play: Play) -> None:

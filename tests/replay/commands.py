@@ -193,9 +193,12 @@ def _span(duration: Duration) -> timedelta:
 
 
 def _rounded(span: timedelta) -> str:
-    """Exact below a minute; above it to ten seconds, because spans until a moment shrink while the machine is busy."""
+    """Exact where it is short, else to ten seconds or a minute: spans until a moment shrink while a machine is busy."""
     seconds = span.total_seconds()
-    return f"{seconds:g} s" if seconds < 60 else f"{round(seconds, -1):.0f} s"
+    if seconds < 60:
+        return f"{seconds:g} s"
+    step = 10 if seconds < 600 else 60
+    return f"{round(seconds / step) * step} s"
 
 
 _TOLD_MORE_OF: Final[Mapping[str, Callable[[HistoryEvent], str]]] = {

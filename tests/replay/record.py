@@ -6,6 +6,7 @@ import shutil
 from typing import Annotated
 
 import typer
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from tests.replay import recorded
 from tests.replay.scenarios import SCENARIOS
@@ -18,8 +19,9 @@ def main(
     ] = False,
 ) -> None:
     """Afterwards every scenario has a history of the way it goes now, and fingerprints.json says which way that is."""
-    # Scripted refusals are meant.
+    # What is refused in a scenario is meant to be, and the servers are not those of production.
     logging.getLogger("temporalio").setLevel(logging.ERROR)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
     played = asyncio.run(_play_all())
     agreed = {} if anew else recorded.load_fingerprints()
     if anew and recorded.HISTORIES.exists():

@@ -1,6 +1,7 @@
 """Every way through our workflows, by name. Each has a recorded history and a fingerprint."""
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from tests.fakes.shop import Payment, Scan, Shop
 from tests.replay.acts import (
     Act,
     asked,
+    begin_to_cancel,
     cancel,
     cancel_in_temporal,
     cancel_in_vain,
@@ -25,6 +27,7 @@ from tests.replay.acts import (
     follow_up,
     forge,
     goods,
+    is_quiet,
     pay,
     place,
     refuses,
@@ -70,7 +73,13 @@ def _ordinary() -> Iterator[Scenario]:
         *map(scan, ("partially_shipped", "shipped", "partially_delivered")),
         *_DELIVERED,
     )
-    yield order("database_away", *_PAID_AND_DELIVERED, shop=_away("reserve_stock", 8))
+    yield order("database_away", *_PAID_AND_DELIVERED, shop=_away("reserve_stock", 7))
+    yield order(
+        "database_away_and_then_refused",
+        _RETRY,
+        *_PAID_AND_DELIVERED,
+        shop=lambda: Shop(away=Counter(reserve_stock=6), fails={"reserve_stock": ["never_heard_of"]}),
+    )
 
 
 def _held() -> Iterator[Scenario]:
@@ -91,6 +100,8 @@ def _held() -> Iterator[Scenario]:
     yield order("held_invoice_rejected", *after_delivery, shop=_holds("issue_invoice", "invoice_rejected"))
     yield order("held_posting_failed", *after_delivery, shop=_fails("recognise_revenue", "posting_failed"))
     yield order("held_step_failed", *after_delivery, shop=_fails("issue_invoice", "never_heard_of"))
+    no_wait = _fails("open_wait payment.full", "never_heard_of")
+    yield order("held_because_waiting_failed", _RETRY, *_PAID_AND_DELIVERED, shop=no_wait)
     yield order("held_at_its_end", *after_delivery, shop=_fails("close completed", "posting_failed"))
     twice_short = _holds("reserve_stock", "out_of_stock", "out_of_stock")
     yield order("short_until_goods_come", goods(), goods(), *_PAID_AND_DELIVERED, shop=twice_short)
@@ -144,6 +155,21 @@ def _cancelled() -> Iterator[Scenario]:
         ends("cancelled"),
         shop=_holds("reserve_stock", "out_of_stock"),
     )
+    yield order("cancelled_in_temporal", pay(), is_quiet, cancel_in_temporal, ends("cancelled"))
+    yield order(
+        "cancelled_twice",
+        pay(),
+        begin_to_cancel,
+        asked("refund_payments"),
+        cancel_in_temporal,
+        everybody_is_back,
+        ends("cancelled"),
+        shop=_away("refund_payments"),
+    )
+    yield order("cancelled_by_an_earlier_run", ends("cancelled"), shop=_cancelling)
+
+
+def _cancelled_in_vain() -> Iterator[Scenario]:
     yield order(
         "cancel_from_the_lane_refused",
         pay(),
@@ -153,8 +179,6 @@ def _cancelled() -> Iterator[Scenario]:
         *_DELIVERED,
         shop=partial(Shop, collected=True),
     )
-    yield order("cancelled_in_temporal", pay(), cancel_in_temporal, ends("cancelled"))
-    yield order("cancelled_by_an_earlier_run", ends("cancelled"), shop=_cancelling)
     yield order("cancel_refused_by_carrier", pay(), cancel_in_vain, *_DELIVERED, shop=partial(Shop, collected=True))
     yield order("cancel_refused_by_the_books", pay(), ship_unheard, cancel_in_vain, *_DELIVERED)
     yield order(
@@ -174,6 +198,15 @@ def _over_time() -> Iterator[Scenario]:
     yield order(
         "delivery_overdue", pay(), skip(timedelta(days=15, minutes=1)), scan("delivered"), _RETRY, ends("completed")
     )
+    refused_once = _holds("refund_payments", "refund_failed")
+    yield order("refund_repeated", pay("partial"), ends("expired"), shop=refused_once)
+    yield order(
+        "refund_retried", pay("partial"), skip(_UNPAID_FOR_TOO_LONG), _RETRY, ends("expired"), shop=refused_once
+    )
+    yield order("paid_while_undone", skip(_UNPAID_FOR_TOO_LONG), pay("partial"), ends("expired"), shop=refused_once)
+
+
+def _away_for_long() -> Iterator[Scenario]:
     yield order(
         "carrier_away",
         pay(),
@@ -195,12 +228,21 @@ def _over_time() -> Iterator[Scenario]:
         ends("completed"),
         shop=_away("issue_invoice"),
     )
-    refused_once = _holds("refund_payments", "refund_failed")
-    yield order("refund_repeated", pay("partial"), ends("expired"), shop=refused_once)
+
     yield order(
-        "refund_retried", pay("partial"), skip(_UNPAID_FOR_TOO_LONG), _RETRY, ends("expired"), shop=refused_once
+        "refunding_away",
+        pay("partial"),
+        begin_to_cancel,
+        asked("refund_payments"),
+        wait(_HALF_AN_HOUR),
+        everybody_is_back,
+        _RETRY,
+        ends("cancelled"),
+        shop=_away("refund_payments"),
     )
-    yield order("paid_while_undone", skip(_UNPAID_FOR_TOO_LONG), pay("partial"), ends("expired"), shop=refused_once)
+
+
+def _after_a_pause() -> Iterator[Scenario]:
     yield order(
         "lane_cannot_be_left",
         _RETRY,
@@ -251,6 +293,9 @@ def _flows() -> Iterator[Scenario]:
     yield order(
         "expired_at_a_moment", ends("expired"), flow=_until_a_moment, facts=_moments_ahead, clock=Clock.SKIPPING
     )
+
+
+def _flows_with_own_lanes() -> Iterator[Scenario]:
     yield order(
         "skipped",
         resolve("skip"),
@@ -282,6 +327,11 @@ def _others() -> Iterator[Scenario]:
     yield Scenario(
         "follow_up/parcel_comes_back",
         (follow_up("parcel.scanned", Scan("failed")), ends("SO-PARCEL-COMES-BACK")),
+        shop=_ended,
+    )
+    yield Scenario(
+        "follow_up/goods_come",
+        (follow_up("stock.replenished", None), ends("SO-GOODS-COME")),
         shop=_ended,
     )
     yield Scenario(
@@ -387,8 +437,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         *_held(),
         *_unbooked(),
         *_cancelled(),
-        *on_skipping_clock(_over_time()),
+        *_cancelled_in_vain(),
+        *on_skipping_clock(itertools.chain(_over_time(), _away_for_long(), _after_a_pause())),
         *_flows(),
+        *_flows_with_own_lanes(),
         *_others(),
     )
 }

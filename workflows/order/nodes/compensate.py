@@ -57,3 +57,4 @@ async def _pause(course: Course, trouble: Trouble) -> None:
         settled = ResolveInput(course.order_no, "retried", chosen.actor, chosen.inbox_id)
     course.resolution, course.trouble, course.held = None, None, False
     course.saw(await course.local(OrderActivities.resolve_holds, settled, "resolve hold"))
+    course.show(search_attributes.HOLD.value_set([]))
