@@ -104,6 +104,8 @@ async def ship(
 
 async def _leave(session: AsyncSession, order_no: str, shipment_no: str, units: Sequence[Allocation]) -> dict[str, int]:
     where = {"skus": [one.sku for one in units], "warehouses": [one.warehouse for one in units]}
+    # Twice: the first waits for the locks, only the second is sure to read what was committed meanwhile.
+    await session.execute(_LOCK_LEVELS, where)
     locked = (await session.execute(_LOCK_LEVELS, where)).all()
     holdings = {(row.sku, row.warehouse): Holding(row.on_hand, row.value_minor) for row in locked}
     costs: dict[str, int] = {}

@@ -107,6 +107,8 @@ async def receive(session: AsyncSession, receipt: GoodsReceipt, by: str) -> Rece
     skus = sorted({line.sku for line in receipt.lines})
     where = {"warehouse": receipt.warehouse, "skus": skus}
     await session.execute(_OPEN_LEVELS, where | {"at": now()})
+    # Twice: the first waits for the locks, only the second is sure to read what was committed meanwhile.
+    await session.execute(_LOCK_LEVELS, where)
     locked = (await session.execute(_LOCK_LEVELS, where)).all()
     values = _values(receipt.lines, {row.sku: Holding(row.on_hand, row.value_minor) for row in locked})
     moved = {

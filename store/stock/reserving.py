@@ -47,16 +47,21 @@ WHERE l.order_no = :order_no AND l.quantity - l.cancelled - l.allocated > 0
 ORDER BY l.position
 """)
 
-# All or nothing in one round trip. Every level of the order's SKUs is locked first, in primary key order, and read as
-# it is once the lock is held; only then is it decided whether all units are there. Levels in warehouses that are not
-# chosen are locked too, so that choosing anew after a lost race takes no lock out of order.
+# Every level of the order's SKUs is locked first, in primary key order, by a statement of its own: one that waited for
+# a lock goes on with the snapshot it began with, so only the next one is sure to read what was committed meanwhile.
+# Levels in warehouses that are not chosen are locked too, so that choosing anew takes no lock out of order.
+_LOCK = text("""
+SELECT 1 FROM stock_levels WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku, warehouse FOR UPDATE
+""")
+
+# All or nothing, decided on levels that nobody else can change any more.
 _TAKE = text("""
 WITH wanted AS (
     SELECT * FROM unnest(CAST(:line_ids AS text[]), CAST(:skus AS text[]), CAST(:warehouses AS text[]),
                          CAST(:quantities AS int[])) AS w (line_id, sku, warehouse, quantity)
 ), locked AS MATERIALIZED (
     SELECT sku, warehouse, on_hand - reserved AS available FROM stock_levels
-    WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku, warehouse FOR UPDATE
+    WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku, warehouse
 ), needed AS (
     SELECT sku, warehouse, sum(quantity) AS quantity FROM wanted GROUP BY sku, warehouse
 ), decision AS MATERIALIZED (
@@ -122,6 +127,7 @@ async def _take(
     session: AsyncSession, order_no: str, chosen: Sequence[Allocation], expires_at: datetime | None
 ) -> dict[tuple[str, str], int] | None:
     """None: all of it is taken. Otherwise nothing is, and these are the units left in levels that are now locked."""
+    await session.execute(_LOCK, {"skus": [one.sku for one in chosen]})
     rows = (
         await session.execute(
             _TAKE,

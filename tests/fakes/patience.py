@@ -8,7 +8,7 @@ Found = TypeVar("Found")
 
 
 async def eventually(
-    look: Callable[[], Awaitable[Found]], is_it: Callable[[Found], bool], within_s: float = 20
+    look: Callable[[], Awaitable[Found]], is_it: Callable[[Found], bool], within_s: float = 60
 ) -> Found:
     """What `look` finds once `is_it` agrees. Raises AssertionError with the last find when it never does."""
     found = await look()
