@@ -52,7 +52,7 @@ def test_ready_stack_tells_its_addresses_and_stops_without_remains_on_sigterm(st
     assert stack.facts["tokens"] == {"admin": "ofk_test_token"}
     assert stack.facts["pids"] == stack.pids()
     processes = stack.processes()
-    assert stack.end(signal.SIGTERM, timeout=8) == (0, "stopping\n")
+    assert stack.end(signal.SIGTERM, timeout=30) == (0, "stopping\n")
     assert all_gone(processes, 0)
     assert all(map(is_free, range(base, base + 3)))
 
@@ -130,7 +130,7 @@ def test_pid_files_of_other_programs_are_left_alone(start_stack: StartStack, dat
 
 def test_second_start_on_the_same_data_is_refused_and_harms_nothing(start_stack: StartStack, data_dir: Path) -> None:
     first = start_stack().wait_ready(20)
-    status, said = start_stack().end(signal.SIGCONT, timeout=10)
+    status, said = start_stack().end(signal.SIGCONT, timeout=60)
     assert status == 1
     assert said == (
         f"a local stack already runs on {data_dir} (process {first.process.pid}, {first.facts['api']}). "
@@ -143,7 +143,7 @@ def test_second_start_on_the_same_data_is_refused_and_harms_nothing(start_stack:
 def test_taken_port_is_named(start_stack: StartStack, offset: int, name: str) -> None:
     base = free_port_base()
     with socket.create_server(("127.0.0.1", base + offset)):
-        status, said = start_stack(base).end(signal.SIGCONT, timeout=10)
+        status, said = start_stack(base).end(signal.SIGCONT, timeout=60)
     assert status == 1
     assert said.startswith(f"port {base + offset} ({name}) is taken by ")
     assert f"(process {os.getpid()})" in said
@@ -151,7 +151,7 @@ def test_taken_port_is_named(start_stack: StartStack, offset: int, name: str) ->
 
 def test_part_that_cannot_start_ends_the_stack_with_its_own_words(start_stack: StartStack) -> None:
     stack = start_stack(PLACEHOLDER_WORKER="broken")
-    status, said = stack.end(signal.SIGCONT, timeout=15)
+    status, said = stack.end(signal.SIGCONT, timeout=60)
     assert status == 1
     assert said.splitlines()[-1] == "worker does not start: this worker is broken"
 

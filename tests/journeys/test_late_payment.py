@@ -2,7 +2,6 @@
 
 from tests.factories.sales import PRICE, a_sale
 from tests.fakes.caller import Caller
-from tests.fakes.patience import eventually
 
 
 async def test_payment_of_a_cancelled_order_goes_back_by_itself(caller: Caller, sku: str) -> None:
@@ -28,8 +27,8 @@ async def test_second_payment_of_a_completed_order_is_kept_and_held(caller: Call
     await caller.pay(order_no, 2 * PRICE)
     done = await caller.deliver(order_no)
     await caller.pay(order_no, 2 * PRICE, "P-2")
-    order = await eventually(lambda: caller.order(order_no), lambda seen: len(seen["payments"]) == 2)
-    assert (order["lifecycle"], order["payment"]) == ("completed", "overpaid")
+    order = await caller.until(order_no, payment="overpaid")
+    assert (order["lifecycle"], len(order["payments"])) == ("completed", 2)
     assert [hold["reason_code"] for hold in order["holds"]] == ["payment_over"]
     books = await caller.balances(done["voucher_no"])
     assert (books["wallet"], books["overpayment"], books["revenue"]) == (4 * PRICE, -2 * PRICE, -20_000)

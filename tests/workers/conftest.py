@@ -105,11 +105,16 @@ async def books(database: Database) -> Books:
 
 @pytest.fixture
 async def client(temporal: Temporal) -> AsyncIterator[Client]:
-    """Whatever a test has started is gone after it: other tests' workers must not find it."""
+    """Nothing runs before the test and nothing after it: workers must not find orders of other tests' databases."""
+    await _end_all(temporal.client)
     yield temporal.client
-    async for left in temporal.client.list_workflows("ExecutionStatus = 'Running'"):
+    await _end_all(temporal.client)
+
+
+async def _end_all(client: Client) -> None:
+    async for left in client.list_workflows("ExecutionStatus = 'Running'"):
         with contextlib.suppress(RPCError):
-            await temporal.client.get_workflow_handle(left.id).terminate()
+            await client.get_workflow_handle(left.id).terminate()
 
 
 @pytest.fixture
