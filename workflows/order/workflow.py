@@ -42,14 +42,12 @@ class OrderWorkflow:
         self._course = Course(order)
         self._inlet = Inlet(self._course)
         self._refusal: str | None = None
-        self._result: str | None = None
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderResult:
         facts = self._facts = asyncio.create_task(self._inlet.run())
         result = await self._live()
         await self._settle_late_facts(result)
-        self._result = result
         await workflow.wait_condition(workflow.all_handlers_finished)
         facts.cancel()
         return OrderResult(order.order_no, result)
