@@ -92,6 +92,12 @@ async def _session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+async def _snapshot(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.sessions() as session:
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+        yield session
+
+
 def _sessions(request: Request) -> Any:
     return request.app.state.sessions
 
@@ -106,6 +112,8 @@ def _client(request: Request) -> Any:
 
 # Closed before the answer is sent, so that a slow reader holds no connection; whoever writes commits.
 SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]
+# For a view that takes several queries: all of them see the same moment, and none may write.
+SnapshotDep = Annotated[AsyncSession, Depends(_snapshot, scope="function")]
 SessionsDep = Annotated[Sessions, Depends(_sessions)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 ClientDep = Annotated[Client | None, Depends(_client)]

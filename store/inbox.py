@@ -54,8 +54,11 @@ class Receipt:
     repeated: bool
 
 
-async def add(session: AsyncSession, message: Incoming) -> Receipt:
-    """Afterwards the message is in the inbox once, whoever sends it how often. Raises MessageDiffers."""
+async def add(session: AsyncSession, message: Incoming, *, leased: bool = True) -> Receipt:
+    """Afterwards the message is in the inbox once, whoever sends it how often. Raises MessageDiffers.
+
+    Not `leased`: whoever commits it will not hand it over, and the sweeper need not wait for that.
+    """
     row = {
         "source": message.source,
         "message_id": message.message_id,
@@ -67,7 +70,7 @@ async def add(session: AsyncSession, message: Incoming) -> Receipt:
         "actor": message.actor,
         "received_at": now(),
         # The process that commits a message hands it over at once; the sweeper takes what is left after the lease.
-        "next_hand_over_at": now() + _LEASE,
+        "next_hand_over_at": now() + _LEASE if leased else None,
         "hand_over_attempts": 0,
     }
     statement = insert(InboxMessage).values(row).on_conflict_do_nothing().returning(col(InboxMessage.inbox_id))

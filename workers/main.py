@@ -18,6 +18,7 @@ from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes
+from workers.signs_of_life import SignsOfLife
 from workers.sweeper import Sweeper
 from workers.wiring import Capabilities, wire
 from workflows.follow_up import FollowUpWorkflow
@@ -118,7 +119,7 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             max_concurrent_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else PARTY_CALLS,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-            max_heartbeat_throttle_interval=timedelta(seconds=5),
+            interceptors=[SignsOfLife()],
         )
         for queue, activities in queues(able).items()
     ]

@@ -19,6 +19,8 @@ DATABASE_STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum
 
 # One call of an outside party: it answers within a minute or the attempt counts as lost and is looked up again.
 PARTY_CALL = timedelta(seconds=60)
+# A worker that died within a call is not waited for until that minute is over.
+PARTY_SIGN_OF_LIFE = timedelta(seconds=8)
 # Half an hour of trying bridges restarts and deployments on the other side; then a person has to know.
 PARTY_GIVES_UP = timedelta(minutes=30)
 PARTY_CALL_RETRY = RetryPolicy(
@@ -28,5 +30,5 @@ PARTY_CALL_RETRY = RetryPolicy(
 # Undoing never ends by giving up: it is repeated for as long as it takes, visible in the exception lane meanwhile.
 UNDO_PAUSE = timedelta(minutes=30)
 
-# A lane that cannot even be entered (its database step said a final no) is tried again, not in a tight loop.
+# A lane whose own database step said a final no is tried again, not in a tight loop.
 LANE_PAUSE = timedelta(minutes=5)

@@ -32,7 +32,7 @@ async def take(session: AsyncSession, message: Incoming, hand_over: HandOver | N
 
     A message for an order that is not `known` yet waits in the inbox and is handed over once the order has come.
     """
-    receipt = await inbox.add(session, message)
+    receipt = await inbox.add(session, message, leased=known)
     await session.commit()
     if known and not receipt.repeated:
         send(hand_over, receipt.inbox_id, message)

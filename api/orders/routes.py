@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from api.batch import BatchResult, Taken, one_by_one
-from api.dependencies import SessionDep, SettingsDep, requires
+from api.dependencies import SessionDep, SettingsDep, SnapshotDep, requires
 from api.fields import Key
 from api.idempotency import REPLAYED, KeyDep
 from api.orders.intake import IntakeDep, Sender, Submission
@@ -57,7 +57,7 @@ async def list_orders(
 
 @router.get("/v1/orders/{order_no}", summary="One order")
 async def get_order(
-    order_no: Key, caller: Reader, session: SessionDep, settings: SettingsDep, request: Request
+    order_no: Key, caller: Reader, session: SnapshotDep, settings: SettingsDep, request: Request
 ) -> OrderView:
     parts = await parts_of(session, await order_in_sight(session, order_no, caller))
     return order_view(parts, caller, temporal_link(request, settings, caller, order_no))

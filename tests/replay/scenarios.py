@@ -247,7 +247,6 @@ def _after_a_pause() -> Iterator[Scenario]:
         "lane_cannot_be_left",
         _RETRY,
         skip(timedelta(minutes=6)),
-        _RETRY,
         *_PAID_AND_DELIVERED,
         shop=partial(_shop, holds={"check_order": ("unknown_sku",)}, fails={"resolve_holds": ("step_failed",)}),
     )

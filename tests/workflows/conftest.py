@@ -70,10 +70,11 @@ class Running:
 
 
 Start = Callable[..., Awaitable[Running]]
+TimeSkipping = Callable[[], Awaitable[WorkflowEnvironment]]
 
 
 @pytest.fixture
-async def start(time_skipping: Callable[[], Awaitable[WorkflowEnvironment]]) -> AsyncIterator[Start]:
+async def start(time_skipping: TimeSkipping) -> AsyncIterator[Start]:
     """Starts an order of a flow (the built-in normal one) in a shop."""
     async with AsyncExitStack() as workers:
 
@@ -90,13 +91,18 @@ async def start(time_skipping: Callable[[], Awaitable[WorkflowEnvironment]]) -> 
                 )
                 await workers.enter_async_context(worker)
             order_no = f"SO{uuid.uuid4().hex[:12].upper()}"
-            order = OrderInput(order_no, FlowSnapshot.of(flow or normal()), _spelled(order_facts(**facts)))
+            order = an_order(order_no, flow, **facts)
             handle = await environment.client.start_workflow(
                 OrderWorkflow.run, order, id=order_workflow_id(order_no), task_queue=ORDERS_QUEUE
             )
             return Running(environment, shop, handle)
 
         yield begin
+
+
+def an_order(order_no: str, flow: FlowDefinition | None = None, **facts: FactValue) -> OrderInput:
+    """The input of an order of this flow (the built-in normal one)."""
+    return OrderInput(order_no, FlowSnapshot.of(flow or normal()), _spelled(order_facts(**facts)))
 
 
 def code_of(refused: pytest.ExceptionInfo[WorkflowUpdateFailedError]) -> str | None:

@@ -1,5 +1,6 @@
 """Cancelling an order at every step, and when it is too late for that."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -128,3 +129,38 @@ async def test_money_that_comes_while_the_order_is_undone_goes_back_too(start: S
     await running.handle.result()
     assert shop.standing.money_in is False
     assert shop.calls.count("apply_payment") == 1
+
+
+async def test_undoing_goes_on_after_every_final_no_of_its_own_steps(start: Start) -> None:
+    refusals = ["step_failed"]
+    fails = {
+        "release_stock": ["posting_failed"],
+        "open_hold posting_failed": refusals.copy(),
+        "resolve_holds": refusals.copy(),
+        "close cancelled": refusals.copy(),
+    }
+    running = await start(Shop(fails=fails))
+    await running.until("open_wait payment.full")
+    undoing = asyncio.create_task(running.cancel())
+    await running.until("release_stock")
+    # Two pauses of the lane and two half hours between the tries of a compensation.
+    await running.environment.sleep(timedelta(hours=2))
+    assert (await undoing).lifecycle == "cancelled"
+    calls = running.shop.calls
+    assert calls.count("release_stock") == calls.count("close cancelled") == 2
+    assert calls.count("open_hold posting_failed") == calls.count("open_hold step_failed") + 1 == 2
+    assert not any(running.shop.fails.values())
+
+
+async def test_fact_whose_hold_is_refused_is_neither_lost_nor_ends_the_inlet(start: Start) -> None:
+    fails = {"apply_payment": ["posting_failed"], "open_hold posting_failed": ["step_failed"]}
+    running = await start(Shop(fails=fails))
+    await running.until("open_wait payment.full")
+    await running.tell(1, Payment())
+    await running.until("open_hold posting_failed")
+    await running.environment.sleep(timedelta(minutes=6))
+    await running.until("open_hold posting_failed", 2)
+    await running.environment.sleep(timedelta(seconds=1))
+    await running.resolve("retry")
+    await running.until("open_wait shipment.delivered")
+    assert running.shop.calls.count("apply_payment") == 2

@@ -121,6 +121,17 @@ class Course:
             _raise_final(failed)
         return await self._visible(method, payload, summary)
 
+    async def insist(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> None:
+        """A database step of the lane itself: no other lane stands behind it, so a no is asked again after a pause."""
+        while True:
+            try:
+                self.saw(await self.local(method, payload, summary))
+            except StepFailed as failed:
+                self.tell(f"{summary}: refused ({failed.reason}), next try in {options.LANE_PAUSE}")
+                await workflow.sleep(options.LANE_PAUSE, summary=f"{summary}: refused, next try")
+            else:
+                return
+
     async def _visible(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> Any:
         self.tell(f"{summary}: the database is slow or away, still trying")
         try:
@@ -146,6 +157,7 @@ class Course:
                 task_queue=party.task_queue,
                 start_to_close_timeout=options.PARTY_CALL,
                 schedule_to_close_timeout=options.PARTY_GIVES_UP,
+                heartbeat_timeout=options.PARTY_SIGN_OF_LIFE,
                 retry_policy=options.PARTY_CALL_RETRY,
                 summary=summary,
             )
@@ -186,7 +198,7 @@ class Course:
         """Afterwards the order is held for this reason."""
         known = HOLD_REASONS[trouble.reason]
         hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en)
-        self.saw(await self.local(OrderActivities.open_hold, hold, f"hold: {trouble.reason}"))
+        await self.insist(OrderActivities.open_hold, hold, f"hold: {trouble.reason}")
 
     def next_after(self, node_id: str) -> str | None:
         """Where the flow goes on when this node is skipped; None when it may not be."""

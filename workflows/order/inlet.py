@@ -1,6 +1,8 @@
 """Facts that reach a running order: kept in the order they came, applied one by one, each once."""
 
+import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from temporalio import workflow
@@ -33,6 +35,7 @@ class Inlet:
         # Facts that could not be booked; they are tried again when somebody has settled the hold.
         self._put_back: list[Arrival] = []
         self._busy = False
+        self._applying: asyncio.Task[None] | None = None
 
     def hear(self, kind: str, signal: FactSignal) -> None:
         """Afterwards the fact will be applied, early or late, unless it was heard before."""
@@ -40,10 +43,24 @@ class Inlet:
             self._heard.add(signal.inbox_id)
             self._waiting.append(Arrival(kind, signal.inbox_id))
 
-    @property
-    def idle(self) -> bool:
-        """Whether everything heard has been applied, or waits for a person."""
-        return not self._waiting and not self._busy
+    def open(self) -> None:
+        """Afterwards what is heard gets applied, what was heard before included."""
+        self._applying = asyncio.create_task(self._apply_all())
+
+    def close(self) -> None:
+        """Afterwards nothing is applied any more."""
+        if self._applying is not None:
+            self._applying.cancel()
+
+    async def wait(self, happened: Callable[[], bool]) -> None:
+        """Afterwards it has happened. Raises RuntimeError when facts are no longer applied.
+
+        Only a defect of ours ends that; it must show as a failing workflow task, not as an order that goes silent.
+        """
+        applying = self._applying
+        await workflow.wait_condition(lambda: happened() or (applying is not None and applying.done()))
+        if applying is not None and applying.done():
+            raise RuntimeError("facts are no longer applied") from applying.exception()
 
     def try_again(self) -> None:
         """Afterwards facts that could not be booked are in line again."""
@@ -56,16 +73,18 @@ class Inlet:
 
         For orders whose story is over: nobody can settle their holds any more, and no fact may be dropped.
         """
-        await workflow.wait_condition(lambda: self.idle)
+        await self.wait(self._is_idle)
         while self._course.unbooked:
             await workflow.sleep(options.UNDO_PAUSE, summary="a fact could not be booked: next try")
             settled = ResolveInput(self._course.order_no, "retried", "orderflow")
-            self._course.saw(await self._course.local(OrderActivities.resolve_holds, settled, "resolve hold"))
+            await self._course.insist(OrderActivities.resolve_holds, settled, "resolve hold")
             self.try_again()
-            await workflow.wait_condition(lambda: self.idle)
+            await self.wait(self._is_idle)
 
-    async def run(self) -> None:
-        """Applies facts as they come; never returns."""
+    def _is_idle(self) -> bool:
+        return not self._waiting and not self._busy
+
+    async def _apply_all(self) -> None:
         while True:
             await workflow.wait_condition(lambda: bool(self._waiting))
             self._busy = True
@@ -93,3 +112,21 @@ class Inlet:
             course.register_undo("payment.refund")
         if arrival.kind == "stock.replenished" and result.outcome != "ignored":
             course.woken = True
+
+
+class HearsFacts:
+    """The signals by which facts reach a workflow about an order; the same whether the order runs or has ended."""
+
+    _inlet: Inlet
+
+    @workflow.signal(description="Money came in")
+    def payment_settled(self, signal: FactSignal) -> None:
+        self._inlet.hear("payment.settled", signal)
+
+    @workflow.signal(description="The carrier reports a parcel")
+    def parcel_scanned(self, signal: FactSignal) -> None:
+        self._inlet.hear("parcel.scanned", signal)
+
+    @workflow.signal(description="Goods that the order waits for have come in")
+    def stock_replenished(self, signal: FactSignal) -> None:
+        self._inlet.hear("stock.replenished", signal)

@@ -14,22 +14,21 @@ from workflows import options
 from workflows.order.contract import (
     CancelRequest,
     CancelResult,
-    FactSignal,
     OrderInput,
     OrderResult,
     ResolveRequest,
     ResolveResult,
 )
 from workflows.order.course import Course, StepFailed, Trouble
-from workflows.order.inlet import Inlet
+from workflows.order.inlet import HearsFacts, Inlet
 from workflows.order.nodes import end, node_at, run_node
-from workflows.order.nodes.compensate import undo_all
+from workflows.order.nodes.compensate import repeat, undo_all
 from workflows.order.nodes.end import Ended
 from workflows.order.nodes.exception import offers
 
 
 @workflow.defn
-class OrderWorkflow:
+class OrderWorkflow(HearsFacts):
     """Takes an order through its flow and ends when the order has ended, its facts applied and its money settled.
 
     Signals bring facts (`payment_settled`, `parcel_scanned`, `stock_replenished`); updates ask for something (`cancel`
@@ -45,11 +44,11 @@ class OrderWorkflow:
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderResult:
-        facts = self._facts = asyncio.create_task(self._inlet.run())
+        self._inlet.open()
         result = await self._live()
         await self._settle_late_facts(result)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        facts.cancel()
+        self._inlet.close()
         return OrderResult(order.order_no, result)
 
     async def _live(self) -> str:
@@ -69,10 +68,7 @@ class OrderWorkflow:
                 return "cancelled"
 
     async def _ended_or_called_off(self, story: asyncio.Task[str]) -> None:
-        await workflow.wait_condition(lambda: story.done() or self._course.cancel is not None or self._facts.done())
-        if self._facts.done():
-            # Only a defect of ours ends the inlet: it must show as a failing workflow task, not as a silent order.
-            raise RuntimeError("facts are no longer applied") from self._facts.exception()
+        await self._inlet.wait(lambda: story.done() or self._course.cancel is not None)
 
     async def _fulfil(self) -> str:
         """The story of any order: node after node of its flow, until one says that it has ended."""
@@ -82,7 +78,7 @@ class OrderWorkflow:
             try:
                 following = self._visited_too_often() or await run_node(course)
             except StepFailed as failed:
-                following = await self._lane_after(failed)
+                following = course.to_lane(None, Trouble(course.at, failed.reason))
             if isinstance(following, Ended):
                 return following.result
             course.at = following
@@ -95,15 +91,6 @@ class OrderWorkflow:
             return None
         course.visits[course.at] -= 1
         return course.to_lane(None, Trouble(course.at, "visits_exhausted"))
-
-    async def _lane_after(self, failed: StepFailed) -> str:
-        """The lane, for what a node could not deal with itself; if the lane itself fails, not before a pause."""
-        course = self._course
-        if isinstance(node_at(course), ExceptionNode):
-            # What was wrong at first stays what has to be settled, or nobody could send the order back to that node.
-            await workflow.sleep(options.LANE_PAUSE, summary="the exception lane does not work")
-            return course.at
-        return course.to_lane(None, Trouble(course.at, failed.reason))
 
     async def _stop(self, story: asyncio.Task[str]) -> None:
         story.cancel()
@@ -133,7 +120,7 @@ class OrderWorkflow:
         if late:
             return await self._refuse_cancel(asked, "order_not_cancellable")
         await undo_all(course)
-        await end.close(course, "cancelled")
+        await repeat(course, lambda: end.close(course, "cancelled"))
         return True
 
     async def _void_parcels(self) -> bool:
@@ -153,7 +140,7 @@ class OrderWorkflow:
 
     async def _refuse_cancel(self, asked: CancelInput, reason: str) -> bool:
         course = self._course
-        course.saw(await course.local(OrderActivities.withdraw_cancel, asked, "cancel refused"))
+        await course.insist(OrderActivities.withdraw_cancel, asked, "cancel refused")
         if "shipping.cancel" in course.undo:
             await self._ship_what_was_voided()
         self._refusal, course.cancel = reason, None
@@ -170,18 +157,6 @@ class OrderWorkflow:
             await undo_all(course)
             if course.standing.money_in:
                 await workflow.sleep(options.UNDO_PAUSE, summary="money is left that could not go back")
-
-    @workflow.signal(description="Money came in")
-    def payment_settled(self, signal: FactSignal) -> None:
-        self._inlet.hear("payment.settled", signal)
-
-    @workflow.signal(description="The carrier reports a parcel")
-    def parcel_scanned(self, signal: FactSignal) -> None:
-        self._inlet.hear("parcel.scanned", signal)
-
-    @workflow.signal(description="Goods that the order waits for have come in")
-    def stock_replenished(self, signal: FactSignal) -> None:
-        self._inlet.hear("stock.replenished", signal)
 
     @workflow.update(description="Undo the order")
     async def cancel(self, request: CancelRequest) -> CancelResult:

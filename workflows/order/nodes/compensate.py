@@ -1,9 +1,13 @@
 """Undo everything that was registered, last first."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities, ResolveInput
+    from activities.step import StepResult
     from domain.flow.nodes import CompensateNode
 
 from workflows import options, search_attributes
@@ -22,14 +26,15 @@ async def undo_all(course: Course) -> None:
     course.unwinding = True
     while course.undo:
         compensation = course.undo[-1]
-        await _undo(course, compensation)
+        await repeat(course, partial(course.perform, compensation))
         course.undo.remove(compensation)
 
 
-async def _undo(course: Course, compensation: str) -> None:
+async def repeat(course: Course, step: Callable[[], Awaitable[StepResult]]) -> None:
+    """Afterwards the step has succeeded; while it does not, the order is held, and a person may hurry the next try."""
     while True:
         try:
-            result = await course.perform(compensation)
+            result = await step()
         except StepFailed as failed:
             trouble = Trouble(course.at, failed.reason)
             await course.open_hold(trouble)
@@ -56,5 +61,5 @@ async def _pause(course: Course, trouble: Trouble) -> None:
         chosen = course.resolution or ResolveRequest("", "orderflow", "retry")
         settled = ResolveInput(course.order_no, "retried", chosen.actor, chosen.inbox_id)
     course.resolution, course.trouble, course.held = None, None, False
-    course.saw(await course.local(OrderActivities.resolve_holds, settled, "resolve hold"))
+    await course.insist(OrderActivities.resolve_holds, settled, "resolve hold")
     course.show(search_attributes.HOLD.value_set([]))

@@ -6,6 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.orders import CloseInput, OrderActivities
+    from activities.step import StepResult
     from domain.flow.nodes import EndNode
 
 from workflows import search_attributes
@@ -30,13 +31,14 @@ async def run(course: Course, node: EndNode) -> Ended | str:
     return Ended(node.result.value)
 
 
-async def close(course: Course, result: str) -> None:
+async def close(course: Course, result: str) -> StepResult:
     """Afterwards the order's row is closed and operators see how it ended. Raises StepFailed."""
     closed = CloseInput(course.order_no, result)
-    course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
+    done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
     course.tell(result)
     course.show(
         search_attributes.WAITING_FOR.value_unset(),
         search_attributes.DEADLINE.value_unset(),
         search_attributes.HOLD.value_set([]),
     )
+    return done

@@ -57,6 +57,6 @@ async def _go_on(course: Course, trouble: Trouble, chosen: ResolveRequest) -> st
         course.cancel = CancelRequest(chosen.request_id, chosen.actor, chosen.inbox_id)
         # The frame takes the story down; until it does there is nothing left to do here.
         await asyncio.Event().wait()
-    course.saw(await course.local(OrderActivities.resolve_holds, settled, f"resolve: {chosen.choice}"))
+    await course.insist(OrderActivities.resolve_holds, settled, f"resolve: {chosen.choice}")
     course.tell(f"{chosen.choice} by {chosen.actor}")
     return skipped_to or trouble.node
