@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -14,7 +15,9 @@ from cli.local_stack import LocalStackError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cli.demo_play import Json, Played, Result
+    from cli.demo_desk import Json
+    from cli.demo_play import Result
+    from cli.demo_scenes import Played
     from cli.demo_stack import RunningDemo
 
 _STOPPED: Final = 130
@@ -34,7 +37,7 @@ def demo(
 
     Exit status: 0 everything came out as promised, 1 something did not, and it is said what.
     """
-    from cli.demo_play import DemoFailed
+    from cli.demo_desk import DemoFailed
     from cli.demo_stack import free_port_base, running
 
     for number in _STOP_SIGNALS:
@@ -63,11 +66,13 @@ def _played(stack: "RunningDemo") -> "Result":
     import httpx
 
     from cli.access import local_tokens
-    from cli.demo_play import Desk, play
+    from cli.demo_desk import Desk
+    from cli.demo_play import play
 
     # A proxy of the environment does not lead back to this machine.
     with httpx.Client(base_url=stack.facts["api"], timeout=30, trust_env=False) as client:
-        return play(Desk(client, local_tokens(stack.data_dir)), _say)
+        run = f"{datetime.now(UTC):%y%m%d-%H%M%S}"
+        return play(Desk(client, local_tokens(stack.data_dir), run), _say)
 
 
 def _stay(stack: "RunningDemo") -> None:
@@ -153,7 +158,7 @@ def _show_orders(result: "Result", facts: "Json", console: "Console") -> None:
     console.print(table)
     console.print("In Temporal's Web UI:")
     for one in result.played:
-        console.print(f"  {one.sample.name:<17} {_link(one, facts)}", soft_wrap=True)
+        console.print(f"  {one.sample.name:<24} {_link(one, facts)}", soft_wrap=True)
 
 
 def _show_accounts(title: str, balances: "Json", console: "Console") -> None:

@@ -25,6 +25,7 @@ PRODUCTS: Final[Mapping[str, Product]] = {
     "FAN-SANDAL": Product("檀香扇 Sandalwood fan", 31_500, 12_000, {"main": 25}),
     "LAMP-BAMBOO": Product("竹编台灯 Bamboo lamp", 45_000, 20_000, {"main": 10}),
     "POT-ZISHA": Product("宜兴紫砂壶 Yixing teapot", 68_000, 27_000, {}),
+    "KITE-WF": Product("潍坊风筝 Weifang kite", 15_800, 5_200, {"main": 10}),
 }
 
 
@@ -43,6 +44,7 @@ class Sample:
     prices: Mapping[str, int] = field(default_factory=dict)
     discounts: tuple[Mapping[str, Any], ...] = ()
     shipping_fee_minor: int = 0
+    placed_by: str = "channel"
 
     def body(self, external_id: str) -> dict[str, Any]:
         """The order as a shop sends it."""
@@ -128,4 +130,16 @@ HELD: Final = Sample(
     customer={"id": "C-1005", "name": "赵一鸣"},
     ship_to={"country": "CN", "region": "江苏省", "city": "无锡市", "street": "示例路 5 号", "name": "赵一鸣"},
 )
-SAMPLES: Final = (TWO_PARCELS, COUPON, FOREIGN, CANCELLED, HELD)
+PRICED_WRONG: Final = Sample(
+    name="held for its price",
+    story="taken by phone at the sale price, held because the catalogue had another, let on by a person, delivered",
+    lines={"KITE-WF": 2},
+    method="alipay",
+    expected=_DELIVERED | {"warehouses": ["main"], "total_minor": 25_600},
+    customer={"id": "C-1006", "name": "周海燕"},
+    ship_to={"country": "CN", "region": "山东省", "city": "潍坊市", "street": "示例路 6 号", "name": "周海燕"},
+    prices={"KITE-WF": 12_800},
+    # Whose key does not set prices.
+    placed_by="sales",
+)
+SAMPLES: Final = (TWO_PARCELS, COUPON, FOREIGN, CANCELLED, HELD, PRICED_WRONG)

@@ -40,6 +40,7 @@ def test_demo_brings_every_sample_order_to_its_promised_end(tmp_path: Path) -> N
         "another currency": DONE,
         "cancelled": UNDONE,
         "held for stock": DONE,
+        "held for its price": DONE,
     }
     assert orders["two parcels"]["warehouses"] == ["main", "south"]
     assert orders["another currency"]["currency"] == "USD"
@@ -74,8 +75,8 @@ def _check_books(told: dict[str, Any]) -> None:
     assert len(cancelled["data"]) >= 3
     assert [account["balance_minor"] for account in cancelled["data"]] == [0] * len(cancelled["data"])
     assert trial["debit_minor"] == trial["credit_minor"] > 0
-    # 4 delivered orders: net of 13 % tax, and the dollars at 7.
-    gross = [35_400, 38_700, 5_400 * 7, 68_000]
+    # 5 delivered orders: net of 13 % tax, and the dollars at 7.
+    gross = [35_400, 38_700, 5_400 * 7, 68_000, 25_600]
     revenue = next(account for account in trial["data"] if account["role"] == "revenue")
     assert abs(-revenue["balance_minor"] - round(sum(gross) / 1.13)) <= len(gross)
 
