@@ -9,7 +9,8 @@ COPY . .
 RUN uv sync --locked --no-dev
 
 FROM python:3.13-slim
-RUN useradd --system --no-create-home --shell /usr/sbin/nologin orderflow
+RUN useradd --system --no-create-home --shell /usr/sbin/nologin orderflow \
+ && install -d -o orderflow /var/lib/orderflow/anchors
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /app

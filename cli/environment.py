@@ -24,6 +24,7 @@ def settings_in_force(data_dir: Path = DEFAULT_DATA_DIR) -> Settings:
         del os.environ[name]
     os.environ |= {"TEMPORAL_ADDRESS": running["temporal_address"], "TEMPORAL_CONFIG_FILE": os.devnull}
     os.environ.setdefault("ORDERFLOW_SIMULATOR_DIR", str(DataDir(data_dir.absolute()).simulators))
+    os.environ.setdefault("ORDERFLOW_ANCHOR_DIR", str(DataDir(data_dir.absolute()).anchors))
     os.environ["ORDERFLOW_DATABASE_URL"] = running["database_url"]
     return settings_or_exit()
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import access, config, demo, dev, doctor, import_orders, migrate, openapi, recover, serve
+from cli import access, audit, config, demo, dev, doctor, import_orders, migrate, openapi, recover, serve
 
 app = typer.Typer(
     name="orderflow",
@@ -27,6 +27,7 @@ app.command("token")(access.token)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
 app.command("openapi")(openapi.openapi)
+app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 
 

@@ -1,5 +1,17 @@
 """SQLModel tables, one file per aggregate. Importing this package makes their metadata complete."""
 
-from models import access, inbox, invoice, journal, masters, order, outbox, payment, shipping, stock
+from models import access, audit, inbox, invoice, journal, masters, order, outbox, payment, shipping, stock
 
-__all__ = ["access", "inbox", "invoice", "journal", "masters", "order", "outbox", "payment", "shipping", "stock"]
+__all__ = [
+    "access",
+    "audit",
+    "inbox",
+    "invoice",
+    "journal",
+    "masters",
+    "order",
+    "outbox",
+    "payment",
+    "shipping",
+    "stock",
+]

@@ -140,7 +140,11 @@ class OrderSource(SQLModel, table=True):
 
 
 class OrderEvent(SQLModel, table=True):
-    """One append-only line of an order's story, written in the transaction of the change it tells."""
+    """One append-only line of an order's story, written in the transaction of the change it tells.
+
+    The lines of an order are a chain: `hash` is over everything here but the words of the reason, which enter by their
+    `reason_seal`, and over the hash of the line before (`prev_hash`).
+    """
 
     __tablename__ = "order_events"
     __table_args__ = (UniqueConstraint("order_no", "seq", name="order_event_seq"),)
@@ -152,12 +156,24 @@ class OrderEvent(SQLModel, table=True):
     seq: int
     kind: str
     actor: str
+    on_behalf_of: str | None = None
+    # Who told of it, and the door by which the order itself had come in.
     source: str
-    node: str | None = None
+    intake: str
     message_id: str | None = None
-    reason: str | None = None
+    node: str | None = None
+    flow_key: str
+    flow_version: int
+    # `after`: how the order stood then, zeros and nothings left out. `before`: of what changed, how it had stood.
+    before: dict[str, Any] = Field(default_factory=dict, sa_type=Document)
+    after: dict[str, Any] = Field(default_factory=dict, sa_type=Document)
     data: dict[str, Any] = Field(default_factory=dict, sa_type=Document)
+    reason: str | None = None
+    reason_salt: bytes | None = None
+    reason_seal: bytes | None = None
     at: datetime = written_at()
+    prev_hash: bytes
+    hash: bytes
 
 
 class OrderHold(SQLModel, table=True):

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     payment_webhook_secrets: dict[str, SecretStr] = Field(default_factory=dict, description="JSON: provider to secret")
     webhook_allow_private: bool = Field(False, description="deliver webhooks to private addresses; never in prod")
     simulator_dir: Path | None = Field(None, description="where simulators remember; unset: in memory")
+    anchor_dir: Path | None = Field(None, description="where heads of the chain of events are kept; unset: nowhere")
+    anchor_interval_s: float = Field(300.0, gt=0)
     sweep_interval_s: float = Field(2.0, gt=0)
     temporal_ui_url: str | None = Field(None, description="where operators open the Web UI; orders link to it")
     ready_file: Path | None = Field(None, description="touched by a worker once it polls")

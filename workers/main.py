@@ -14,10 +14,12 @@ from temporalio.worker import Worker
 
 from api.inbox.door import report_scan
 from api.inbox.hand_over import HandOver
+from integrations.anchors.folder import AnchorFolder
 from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes
+from workers.anchoring import Anchoring
 from workers.signs_of_life import SignsOfLife
 from workers.sweeper import Sweeper
 from workers.wiring import Capabilities, wire
@@ -67,6 +69,9 @@ async def run(settings: Settings) -> None:
         for worker in build_workers(client, able):
             await running.enter_async_context(worker)
         background = [asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop))]
+        if settings.anchor_dir is not None:
+            anchoring = Anchoring(sessions, AnchorFolder(settings.anchor_dir), settings.anchor_interval_s)
+            background.append(asyncio.create_task(anchoring.run(stop)))
         if able.autopilot is not None:
             background.append(asyncio.create_task(able.autopilot.run_autopilot(stop)))
         if settings.ready_file is not None:

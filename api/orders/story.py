@@ -29,6 +29,7 @@ class EventView(BaseModel):
     kind: str
     at: Moment
     actor: str
+    on_behalf_of: str | None
     source: str
     node: str | None
     reason: str | None

@@ -28,6 +28,10 @@ class DataDir:
     def simulators(self) -> Path:
         return self.root / "simulators"
 
+    @property
+    def anchors(self) -> Path:
+        return self.root / "anchors"
+
     def log(self, name: str) -> Path:
         return self.root / "logs" / f"{name}.log"
 

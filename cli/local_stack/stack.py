@@ -205,6 +205,7 @@ class LocalStack:
         }
         own_machine = {
             "ORDERFLOW_SIMULATOR_DIR": str(self._data.simulators),
+            "ORDERFLOW_ANCHOR_DIR": str(self._data.anchors),
             # Destinations on this very machine are what one tries a local stack with.
             "ORDERFLOW_WEBHOOK_ALLOW_PRIVATE": "1",
             "ORDERFLOW_TEMPORAL_UI_URL": f"http://127.0.0.1:{self._options.port_base + 2}",
