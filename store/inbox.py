@@ -18,6 +18,7 @@ from models.inbox import InboxMessage
 
 # Long enough for a hand-over that is under way in another process to end first.
 _LEASE = timedelta(seconds=15)
+_LARGEST_ID = 2**63 - 1
 
 
 class MessageDiffers(DomainError):
@@ -100,6 +101,8 @@ async def find(session: AsyncSession, source: str, message_id: str) -> InboxMess
 
 async def of_order(session: AsyncSession, inbox_id: int, order_no: str) -> InboxMessage | None:
     """The order's message, or None: then whoever named it did not come through our door."""
+    if not 0 < inbox_id <= _LARGEST_ID:
+        return None
     message = await session.get(InboxMessage, inbox_id)
     return message if message is not None and message.order_no == order_no else None
 

@@ -21,6 +21,7 @@ from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes
 from workers.anchoring import Anchoring
 from workers.signs_of_life import SignsOfLife
+from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
 from workers.wiring import Capabilities, wire
 from workflows.follow_up import FollowUpWorkflow
@@ -124,7 +125,7 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             max_concurrent_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else PARTY_CALLS,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-            interceptors=[SignsOfLife()],
+            interceptors=[SignsOfLife(), StraySignals()],
         )
         for queue, activities in queues(able).items()
     ]

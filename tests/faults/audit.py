@@ -95,12 +95,12 @@ def rows(database_url: str, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-def kept_by(simulator: Path, shelf: str) -> list[dict[str, Any]]:
-    """What a simulated party has on record: what we have really asked of it."""
+def kept_by(simulator: Path, shelf: str) -> dict[str, dict[str, Any]]:
+    """What a simulated party has on record, by the key under which we asked for it."""
     with sqlite3.connect(f"file:{simulator}?mode=ro", uri=True) as connection:
-        found = connection.execute("SELECT value FROM entries WHERE shelf = ?", (shelf,)).fetchall()
+        found = connection.execute("SELECT key, value FROM entries WHERE shelf = ?", (shelf,)).fetchall()
     connection.close()
-    return [json.loads(value) for (value,) in found]
+    return {key: json.loads(value) for key, value in found}
 
 
 def _found(database_url: str, checks: Mapping[str, str]) -> dict[str, list[Any]]:

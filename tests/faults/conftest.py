@@ -1,15 +1,20 @@
 """A running system of its own for each test, to be killed in every way."""
 
+import asyncio
 import contextlib
 import itertools
 import signal
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.caller import Caller
 from tests.fakes.live_stack import ENDED_WITHIN_S, start_stack
 from tests.fakes.running_stack import RunningStack, free_port_base
+from tests.faults.laboratory import Lab
+from tests.faults.outside_world import outside_world
 
 _numbers = itertools.count(1)
 Start = Callable[..., RunningStack]
@@ -32,3 +37,23 @@ def start(data_dir: Path) -> Iterator[Start]:
             return stack
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+async def lab(open_dir: Path) -> AsyncIterator[Lab]:
+    """One system for all tests that leave it in order. Its parties are in the test's hands, and so are its parts."""
+    folder = open_dir / "laboratory"
+    async with outside_world(folder / "parties") as world:
+        settings = world.settings | {"sweep_interval_s": "1"}
+        stack = await asyncio.to_thread(lambda: start_stack(folder / "data", None, **settings))
+        caller = Caller(stack)
+        yield Lab(folder / "data", stack, world, caller)
+        await caller.http.aclose()
+        status, said = await asyncio.to_thread(stack.end, signal.SIGTERM, ENDED_WITHIN_S)
+    assert status == 0, said
+
+
+@pytest.fixture
+def sku() -> str:
+    """Goods that no other test has."""
+    return f"SKU-{uuid.uuid4().hex[:10]}"

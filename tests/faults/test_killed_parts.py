@@ -145,7 +145,7 @@ async def _until_all_is_told(stack: RunningStack) -> None:
 def _check_parties(data_dir: Path) -> None:
     """Outside parties were asked for each thing once, however often we had to ask."""
     simulators = data_dir / "simulators"
-    bookings = audit.kept_by(simulators / "carrier.sqlite", "carrier.bookings")
+    bookings = audit.kept_by(simulators / "carrier.sqlite", "carrier.bookings").values()
     assert len(bookings) == ORDERS
     assert not any(booking["voided"] for booking in bookings)
     assert len({booking["booking"]["tracking_no"] for booking in bookings}) == ORDERS
