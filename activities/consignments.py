@@ -63,7 +63,7 @@ def _cash_to_collect(order: Order, lines: Sequence[OrderLine], living: Sequence[
     numbers = [one.shipment.shipment_no for one in living]
     if order.payment_terms != "cash_on_delivery":
         return dict.fromkeys(numbers, 0)
-    due = max(order.total_minor - order.paid_minor - order.written_off_minor, 0)
+    due = max(order.total_minor - order.reduced_minor - order.paid_minor - order.written_off_minor, 0)
     by_id = {line.line_id: line for line in lines}
     worth = [
         sum(by_id[unit.line_id].payable_minor * unit.quantity // by_id[unit.line_id].quantity for unit in one.lines)

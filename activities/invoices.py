@@ -5,6 +5,7 @@ of it is recorded. Only then do order lines count as invoiced and does an invoic
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -33,7 +34,7 @@ from runtime.database import Sessions
 from store import events, holds, invoices, journal, orders
 from store.events import Event
 from store.holds import Reason
-from store.invoices import InvoiceWithLines
+from store.invoices import InvoiceWithLines, ToCredit
 from store.journal import PostingContext
 
 _CODE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -63,6 +64,7 @@ class _RedRequest:
     asked_before: bool
     original: InvoiceRef
     lines: tuple[RedLine, ...]
+    reason: RedReason
 
 
 class InvoiceActivities:
@@ -88,7 +90,7 @@ class InvoiceActivities:
             result = await self._note(step, request.key, answer)
             if result.standing.cancelling:
                 # Called off while the provider was at it: nobody else may ever hear of this invoice.
-                result = await self._credit_all(step)
+                result = await self._credit_all(step, whole=True)
                 return StepResult(result.standing, outcome="cancelling")
             return result
 
@@ -105,7 +107,20 @@ class InvoiceActivities:
                 key = open_invoice.invoice.invoice_key
                 answer = await self._provider.query(key) or IssueResult.rejected(*_WITHDRAWN)
                 await self._note(step, key, answer)
-            return await self._credit_all(step)
+            return await self._credit_all(step, whole=True)
+
+    @activity.defn
+    async def credit_refunds(self, step: Step) -> StepResult:
+        """Effect: issued invoices say no more than what refunds have left of the order's price.
+        Key: the credit note's key; what credit notes took back is not taken back again.
+        Fails: invoice_pending, einvoice_unavailable and its kin (retryable).
+        """
+        with translated():
+            async with self._sessions() as session:
+                if await invoices.submitted(session, step.order_no, "blue") is not None:
+                    # Whether it will be issued is not known yet; only then is it known what to take back.
+                    raise InvoicePending("invoice_pending")
+            return await self._credit_all(step, whole=False)
 
     async def _draft(self, step: Step) -> tuple[StepResult, _Request | None]:
         async with self._sessions() as session, session.begin():
@@ -123,31 +138,31 @@ class InvoiceActivities:
             draft = await draft_of(session, invoice)
             return StepResult(standing), _Request(invoice.invoice.invoice_key, waiting is not None, draft)
 
-    async def _credit_all(self, step: Step) -> StepResult:
-        while (request := await self._draft_credit(step)) is not None:
+    async def _credit_all(self, step: Step, *, whole: bool) -> StepResult:
+        while (request := await self._draft_credit(step, whole=whole)) is not None:
             answer = await self._provider.query(request.key) if request.asked_before else None
             if answer is None:
-                reason = RedReason.ORDER_CANCELLED
-                answer = await self._provider.red(request.original, request.lines, reason, request.key)
+                answer = await self._provider.red(request.original, request.lines, request.reason, request.key)
             result = await self._note(step, request.key, answer)
             if result.held is not None:
                 return result
         async with self._sessions() as session:
             return StepResult(await orders.standing(session, step.order_no))
 
-    async def _draft_credit(self, step: Step) -> _RedRequest | None:
+    async def _draft_credit(self, step: Step, *, whole: bool) -> _RedRequest | None:
         async with self._sessions() as session, session.begin():
             await orders.lock(session, step.order_no)
             waiting = await invoices.submitted(session, step.order_no, "red")
             note = waiting
             if note is None:
-                original = await invoices.to_credit(session, step.order_no)
-                if original is None:
+                credit = await _credit_due(session, step.order_no, whole=whole)
+                if credit is None:
                     return None
-                note = await invoices.submit_credit(session, original, now())
+                note = await invoices.submit_credit(session, credit, now())
             blue = await session.get_one(Invoice, note.invoice.original_key)
             reference = InvoiceRef(blue.invoice_key, blue.provider_number or "")
-            return _RedRequest(note.invoice.invoice_key, waiting is not None, reference, red_lines(note))
+            lines, asked_before = red_lines(note), waiting is not None
+            return _RedRequest(note.invoice.invoice_key, asked_before, reference, lines, _why(lines, whole=whole))
 
     async def _note(self, step: Step, key: str, answer: IssueResult) -> StepResult:
         """Afterwards the provider's answer is on record, with all that follows from it; the first final one stays."""
@@ -166,8 +181,22 @@ class InvoiceActivities:
             return StepResult(await orders.standing(session, step.order_no), held=held)
 
 
+async def _credit_due(session: AsyncSession, order_no: str, *, whole: bool) -> ToCredit | None:
+    if whole:
+        return await invoices.to_credit(session, order_no)
+    known = await invoices.in_force(session, order_no)
+    too_much = invoices.surplus(await orders.lines(session, order_no), known)
+    return await invoices.to_credit(session, order_no, too_much) if too_much else None
+
+
+def _why(lines: Sequence[RedLine], *, whole: bool) -> RedReason:
+    if whole:
+        return RedReason.ORDER_CANCELLED
+    return RedReason.GOODS_RETURNED if any(line.quantity for line in lines) else RedReason.PRICE_REDUCED
+
+
 async def _submit(session: AsyncSession, order: Order, step: Step) -> InvoiceWithLines | None:
-    due = invoices.due(await orders.lines(session, order.order_no))
+    due = invoices.due(await orders.lines(session, order.order_no), await invoices.in_force(session, order.order_no))
     if sum(line.gross_minor for line in due) > 0:
         return await invoices.submit(session, order, due, now())
     message_id = f"invoice/not_needed/{order.order_no}"
@@ -209,7 +238,7 @@ async def _count(session: AsyncSession, order: Order, found: InvoiceWithLines) -
         by_id[line.line_id].invoiced += sign * line.quantity
     if sign > 0:
         return invoice_issued(tax_minor), f"invoiced/{order.order_no}/{found.invoice.invoice_key}"
-    return invoice_credited(-tax_minor), f"credited/{order.order_no}/{found.invoice.original_key}"
+    return invoice_credited(-tax_minor), f"credited/{order.order_no}/{found.invoice.invoice_key}"
 
 
 async def _note_rejected(

@@ -82,12 +82,16 @@ class HoldInput:
 
 @dataclass(frozen=True)
 class ResolveInput:
-    """How the order's holds were settled, and by whom. Words that a person gave lie in the inbox row, not here."""
+    """How the order's holds were settled, and by whom. Words that a person gave lie in the inbox row, not here.
+
+    `reasons`: only holds of these; none named: all of them.
+    """
 
     order_no: str
     resolution: str
     by: str
     inbox_id: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,7 @@ class OrderActivities:
                 order = await orders.lock(session, resolve.order_no)
                 reason = await inbox.reason_in(session, resolve.inbox_id, resolve.order_no)
                 told = {"by": resolve.by, "reason": reason or resolve.resolution}
-                settled = await holds.resolve(session, order, (), resolve.resolution, **told)
+                settled = await holds.resolve(session, order, resolve.reasons, resolve.resolution, **told)
                 await post_cured(session, order, settled)
                 return StepResult(await orders.standing(session, resolve.order_no))
 

@@ -1,5 +1,6 @@
 """Money of an order: what comes in is counted and posted once, what has to go back goes back once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from models.inbox import InboxMessage
 from models.order import Order
 from models.payment import Payment
 from runtime.database import Sessions
-from store import events, holds, inbox, orders, payments
+from store import events, holds, inbox, orders, payments, refunding
 from store.events import Event
 from store.holds import Reason
 
@@ -106,12 +107,18 @@ class PaymentActivities:
         """
         with translated():
             asked, held = await self._approve(step)
-            statuses = [await self._give_back(step, request) for request in asked]
-            if RefundStatus.PENDING in statuses:
-                raise RefundPending("refund_pending", "the provider has not settled it yet")
-            async with self._sessions() as session:
-                held = held or await refunds.hold_of(session, step.order_no)
-                return StepResult(await orders.standing(session, step.order_no), held=held)
+            return await self._give_all_back(step, asked, held)
+
+    @activity.defn
+    async def pay_refunds(self, step: Step) -> StepResult:
+        """Effect: every refund that was granted is with who paid; or the order is held.
+        Key: the refund's number, after a refusal with the count of refusals.
+        Fails: payment_unavailable, refund_pending (retryable); account_mapping_missing (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                asked = await refunds.to_ask(session, await orders.lock(session, step.order_no))
+            return await self._give_all_back(step, asked, None)
 
     async def _receive(self, session: AsyncSession, order: Order, message: InboxMessage) -> tuple[str, str | None]:
         report = _read(message)
@@ -130,7 +137,7 @@ class PaymentActivities:
         broken_off = has_ended(order.lifecycle) and order.lifecycle != Lifecycle.COMPLETED
         order.paid_minor += payment.amount_minor
         if not broken_off:
-            order.written_off_minor = self._written_off(order)
+            order.written_off_minor = self._written_off(await _difference(session, order))
         session.add(payment)
         await events.record(session, order, receipt.event("payment.received"))
         held = await post_unposted(session, order, new=payment)
@@ -139,14 +146,21 @@ class PaymentActivities:
         await _judge(session, order, payment)
         return "applied", held
 
-    def _written_off(self, order: Order) -> int:
-        difference = order.total_minor - order.paid_minor
-        return difference if abs(difference) <= self._tolerance_minor else 0
+    def _written_off(self, difference_minor: int) -> int:
+        return difference_minor if abs(difference_minor) <= self._tolerance_minor else 0
 
     async def _approve(self, step: Step) -> tuple[list[refunds.Asked], str | None]:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
             return await refunds.approve(session, order, step.node)
+
+    async def _give_all_back(self, step: Step, asked: Sequence[refunds.Asked], held: str | None) -> StepResult:
+        statuses = [await self._give_back(step, request) for request in asked]
+        if RefundStatus.PENDING in statuses:
+            raise RefundPending("refund_pending", "the provider has not settled it yet")
+        async with self._sessions() as session:
+            held = held or await refunds.hold_of(session, step.order_no)
+            return StepResult(await orders.standing(session, step.order_no), held=held)
 
     async def _give_back(self, step: Step, asked: refunds.Asked) -> RefundStatus:
         answer = await self._provider.refund(asked.request, asked.key)
@@ -210,9 +224,15 @@ async def _set_aside(session: AsyncSession, receipt: _Receipt) -> tuple[str, str
     return "unapplied", reason.code
 
 
+async def _difference(session: AsyncSession, order: Order) -> int:
+    """What is still to be paid of the price as it stands, before anything is written off; negative: a surplus."""
+    given_back = await refunding.given_back(session, order.order_no) if order.reduced_minor else 0
+    return order.total_minor - order.reduced_minor - (order.paid_minor - given_back)
+
+
 async def _judge(session: AsyncSession, order: Order, payment: Payment) -> None:
     """Afterwards a difference between what was paid and what is due holds the order, and none does otherwise."""
-    due_minor = order.total_minor - order.paid_minor - order.written_off_minor
+    due_minor = await _difference(session, order) - order.written_off_minor
     if due_minor <= 0 and order.paid_minor > payment.amount_minor:
         await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="the rest has come")
     if due_minor < 0:
@@ -231,4 +251,4 @@ def _is_planned_part(order: Order, payment: Payment) -> bool:
 
 def _status(order: Order) -> str:
     money = (order.total_minor, order.paid_minor, order.refunded_minor, order.written_off_minor)
-    return axes_of(Figures(*money, 0, 0, 0, 0, 0, 0, 0, 0)).payment
+    return axes_of(Figures(*money, 0, 0, 0, 0, 0, 0, 0, 0, reduced_minor=order.reduced_minor)).payment

@@ -42,7 +42,8 @@ class Sale:
 
 
 async def sale_of(session: AsyncSession, order: Order) -> Sale:
-    """The sale as its books have it now: posted money, recognised units, VAT that invoices made due.
+    """The sale as its books have it now: what is left of its price, posted money, recognised units, VAT that invoices
+    made due.
 
     The tolerance in the position is what was in fact written off, so that its balances are those of the books whatever
     tolerance was in force then. The order's row must be locked.
@@ -53,15 +54,21 @@ async def sale_of(session: AsyncSession, order: Order) -> Sale:
     principal = [line for line in lines if line.sold_as == SoldAs.PRINCIPAL]
     progress = {
         line.line_id: LineProgress(
-            line.quantity, line.net_minor, line.tax_minor, line.recognised, invoiced.get(line.line_id, 0)
+            line.quantity - line.cancelled - line.refunded,
+            line.net_minor - (line.refunded_gross_minor - line.refunded_tax_minor),
+            line.tax_minor - line.refunded_tax_minor,
+            line.recognised - line.refunded,
+            invoiced.get(line.line_id, 0),
         )
         for line in principal
     }
     totals = SaleTotals(
-        total_minor=order.total_minor,
-        tax_minor=sum(line.tax_minor for line in principal),
-        platform_minor=order.platform_discount_minor,
-        agent_minor=sum(line.gross_minor for line in lines if line.sold_as != SoldAs.PRINCIPAL),
+        total_minor=order.total_minor - order.reduced_minor,
+        tax_minor=sum(line.tax_minor for line in progress.values()),
+        platform_minor=order.platform_discount_minor - sum(line.refunded_platform_minor for line in lines),
+        agent_minor=sum(
+            line.gross_minor - line.refunded_gross_minor for line in lines if line.sold_as != SoldAs.PRINCIPAL
+        ),
     )
     position = SalePosition(
         totals,

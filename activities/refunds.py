@@ -9,7 +9,7 @@ from activities.posting import has_open_position, post_unposted, sale_of
 from domain.order import Lifecycle
 from domain.posting.entry import some
 from domain.posting.roles import PaymentCategory
-from domain.posting.sale import refund_approved, refund_paid
+from domain.posting.sale import compensation_absorbed, refund_approved, refund_paid
 from integrations.payment.port import RefundRequest, RefundResult, RefundStatus
 from models.columns import now
 from models.order import Order
@@ -44,29 +44,40 @@ async def approve(session: AsyncSession, order: Order, node: str) -> tuple[list[
     added = await _add_refunds(session, order)
     await _take_out_of_books(session, order, added)
     for refund, _payment in added:
-        await events.record(session, order, Event("refund.requested", _told(refund), node=node))
-    return await _to_ask(session, order), None
+        await note_requested(session, order, refund, node)
+    return await to_ask(session, order), None
 
 
 async def _add_refunds(session: AsyncSession, order: Order) -> list[tuple[Refund, Payment]]:
-    known = await payments.refunds_of(session, order.order_no)
-    refunded = {refund.payment_id for refund in known}
-    open_payments = [one for one in await payments.of_order(session, order.order_no) if one.payment_id not in refunded]
+    left = await payments.left_of(session, order.order_no)
+    return await new_refunds(session, order, left, _CAUSE)
+
+
+async def new_refunds(
+    session: AsyncSession, order: Order, amounts: Sequence[tuple[Payment, int]], cause: str
+) -> list[tuple[Refund, Payment]]:
+    """Refunds of these amounts of payments, numbered on from those the order has; not yet on record."""
+    known = len(await payments.refunds_of(session, order.order_no))
     return [
-        (_refund(f"{order.order_no}-R{number}", payment), payment)
-        for number, payment in enumerate(open_payments, start=len(known) + 1)
+        (_refund(f"{order.order_no}-R{number}", payment, minor, cause), payment)
+        for number, (payment, minor) in enumerate(amounts, start=known + 1)
     ]
 
 
-def _refund(refund_id: str, payment: Payment) -> Refund:
+def _refund(refund_id: str, payment: Payment, minor: int, cause: str) -> Refund:
     return Refund(
         refund_id=refund_id,
         order_no=payment.order_no,
         payment_id=payment.payment_id,
-        cause=_CAUSE,
-        amount_minor=payment.amount_minor,
+        cause=cause,
+        amount_minor=minor,
         currency=payment.currency,
     )
+
+
+async def note_requested(session: AsyncSession, order: Order, refund: Refund, node: str | None) -> None:
+    """Afterwards the order's story tells that the money is to go back."""
+    await events.record(session, order, Event("refund.requested", _told(refund), node=node))
 
 
 async def _take_out_of_books(session: AsyncSession, order: Order, added: Sequence[tuple[Refund, Payment]]) -> None:
@@ -84,13 +95,15 @@ async def _take_out_of_books(session: AsyncSession, order: Order, added: Sequenc
             context = PostingContext.of(order, refund.requested_at)
             await journal.post(session, context, entries, f"refund_approved/{order.order_no}/{refund.refund_id}")
             position = after
-    rest = some(refund_approved(position, position.cancelled()))
+    # What is left of the settled money then went back as compensation before: it counts towards this, too.
+    absorbed = compensation_absorbed(position.settled_minor)
+    rest = some(refund_approved(position, position.cancelled()), absorbed)
     if rest and not sale.undone and await has_open_position(session, order):
         await journal.post(session, PostingContext.of(order, now()), rest, payments.undone_key(order.order_no))
     order.written_off_minor = 0
 
 
-async def _to_ask(session: AsyncSession, order: Order) -> list[Asked]:
+async def to_ask(session: AsyncSession, order: Order) -> list[Asked]:
     """Refunds without an outcome; refused ones again only once somebody has settled the hold that they opened."""
     refunds = await payments.refunds_of(session, order.order_no)
     states = {_REQUESTED}

@@ -64,7 +64,7 @@ class RevenueActivities:
                 order = await orders.lock(session, step.order_no)
                 held = await post_unposted(session, order, step.node)
                 if held is None:
-                    await _recognise(session, order, step.node)
+                    await recognise(session, order, step.node)
                 return StepResult(await orders.standing(session, step.order_no), held=held)
 
     @activity.defn
@@ -85,7 +85,11 @@ class RevenueActivities:
                 return StepResult(await orders.standing(session, step.order_no))
 
 
-async def _recognise(session: AsyncSession, order: Order, node: str) -> None:
+async def recognise(session: AsyncSession, order: Order, node: str) -> None:
+    """Afterwards every delivered unit has its revenue, VAT point and cost in the books. The order's row must be locked.
+
+    Raises RateMissing, AccountMappingMissing.
+    """
     due = await revenue.due(session, order.order_no)
     if not due:
         return

@@ -33,6 +33,7 @@ from api.payments import webhook as payment_webhook
 from api.people import keys
 from api.people import routes as people
 from api.products import routes as products
+from api.refunding import routes as refunding
 from api.shipping import routes as shipping
 from api.shipping import webhook as carrier_webhook
 from api.stock import routes as stock
@@ -49,6 +50,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     story.router,
     commands.router,
     payments.router,
+    refunding.router,
     shipping.router,
     stock.router,
     invoices.router,

@@ -18,6 +18,7 @@ class Permission(StrEnum):
     ORDERS_CONTACT = "orders:contact"
     PAYMENTS_RECORD = "payments:record"
     PAYMENTS_READ = "payments:read"
+    REFUNDS_GRANT = "refunds:grant"
     STOCK_READ = "stock:read"
     STOCK_RECEIVE = "stock:receive"
     SHIPPING_READ = "shipping:read"
@@ -90,7 +91,9 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         }
     ),
     Role.SALES: frozenset(_SALES),
-    Role.MANAGER: frozenset(_SALES | {Permission.INVOICES_READ, Permission.PEOPLE_READ}),
+    Role.MANAGER: frozenset(
+        _SALES | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT},
+    ),
     Role.GM: frozenset(_OVERSIGHT),
     Role.CEO: frozenset(_OVERSIGHT),
     # Goods without prices and without the customer's contact; the shipping note has the address.
@@ -113,6 +116,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ORDERS_MONEY,
             Permission.ORDERS_CONTACT,
             Permission.PAYMENTS_READ,
+            Permission.REFUNDS_GRANT,
             Permission.STOCK_READ,
             Permission.SHIPPING_READ,
             Permission.PRODUCTS_READ,
@@ -127,6 +131,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ORDERS_MONEY,
             Permission.PAYMENTS_RECORD,
             Permission.PAYMENTS_READ,
+            Permission.REFUNDS_GRANT,
             Permission.STOCK_READ,
             Permission.SHIPPING_READ,
             Permission.INVOICES_READ,

@@ -106,6 +106,9 @@ class Figures:
     recognised: int
     booked_shipments: int = 0
     failed_shipments: int = 0
+    # What granted refunds took off the total, and units that arrived and whose price went back.
+    reduced_minor: int = 0
+    refunded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def axes_of(figures: Figures) -> Axes:
         payment=_payment(figures),
         fulfilment=_fulfilment(figures, wanted),
         returned=_share(figures.returned, figures.delivered).value,
-        invoice=_share(figures.invoiced, wanted).value,
+        invoice=_share(figures.invoiced, wanted - figures.refunded).value,
         revenue=_share(figures.recognised, wanted).value,
         # Bank statements are matched by a later step; until a line is matched nothing is reconciled.
         recon=Share.NONE.value,
@@ -138,10 +141,10 @@ def _payment(figures: Figures) -> str:
     if figures.refunded_minor:
         whole = figures.refunded_minor >= figures.paid_minor
         return PaymentStatus.REFUNDED if whole else PaymentStatus.PARTIALLY_REFUNDED
-    covered = figures.paid_minor + figures.written_off_minor
-    if covered == figures.total_minor:
+    covered, due = figures.paid_minor + figures.written_off_minor, figures.total_minor - figures.reduced_minor
+    if covered == due:
         return PaymentStatus.PAID
-    if covered > figures.total_minor:
+    if covered > due:
         return PaymentStatus.OVERPAID
     return PaymentStatus.PARTIAL if figures.paid_minor else PaymentStatus.UNPAID
 
@@ -198,7 +201,8 @@ _HANDED_OVER = frozenset(
         FulfilmentStatus.FAILED,
     }
 )
-_PAID = frozenset({PaymentStatus.PAID, PaymentStatus.OVERPAID})
+# Money of an order that goes on goes back only as far as more came in than is due.
+_PAID = frozenset({PaymentStatus.PAID, PaymentStatus.OVERPAID, PaymentStatus.PARTIALLY_REFUNDED})
 _TERMS_PAID_BEFORE_SHIPMENT = frozenset({"prepaid", "deposit_balance"})
 
 

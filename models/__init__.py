@@ -1,6 +1,6 @@
 """SQLModel tables, one file per aggregate. Importing this package makes their metadata complete."""
 
-from models import access, audit, inbox, invoice, journal, masters, order, outbox, payment, shipping, stock
+from models import access, audit, inbox, invoice, journal, masters, order, outbox, payment, refunding, shipping, stock
 
 __all__ = [
     "access",
@@ -12,6 +12,7 @@ __all__ = [
     "order",
     "outbox",
     "payment",
+    "refunding",
     "shipping",
     "stock",
 ]

@@ -25,6 +25,7 @@ class Order(SQLModel, table=True):
         Index("orders_open", "order_no", postgresql_where=text("closed_at IS NULL")),
         CheckConstraint("total_minor >= 0", name="order_total_not_negative"),
         CheckConstraint("refunded_minor <= paid_minor", name="order_refunded_within_paid"),
+        CheckConstraint("reduced_minor >= 0 AND reduced_minor <= total_minor", name="order_reduced_within_total"),
     )
 
     order_no: str = Field(primary_key=True)
@@ -69,6 +70,8 @@ class Order(SQLModel, table=True):
     paid_minor: int = minor()
     refunded_minor: int = minor()
     written_off_minor: int = minor()
+    # What granted refunds took off the total.
+    reduced_minor: int = minor()
 
     flow_key: str
     flow_version: int
@@ -97,6 +100,14 @@ class OrderLine(SQLModel, table=True):
         CheckConstraint("recognised >= 0 AND recognised <= delivered", name="line_recognised"),
         CheckConstraint("invoiced >= 0 AND invoiced <= quantity", name="line_invoiced"),
         CheckConstraint("returned >= 0 AND returned <= shipped", name="line_returned"),
+        CheckConstraint("refunded >= 0 AND refunded <= delivered", name="line_refunded"),
+        CheckConstraint(
+            "refunded_tax_minor >= 0 AND refunded_tax_minor <= tax_minor AND refunded_platform_minor >= 0 "
+            "AND refunded_platform_minor <= platform_discount_minor AND refunded_shipping_minor >= 0 "
+            "AND refunded_shipping_minor <= shipping_minor AND refunded_gross_minor >= 0 "
+            "AND refunded_gross_minor <= gross_minor",
+            name="line_refunded_within_price",
+        ),
         Index("order_lines_by_sku", "sku"),
     )
 
@@ -128,6 +139,13 @@ class OrderLine(SQLModel, table=True):
     returned: int = 0
     invoiced: int = 0
     recognised: int = 0
+    # Units that arrived and whose price went back, whether or not they came back; those never sent are `cancelled`.
+    refunded: int = 0
+    # What granted refunds took of the line's price so far.
+    refunded_gross_minor: int = minor()
+    refunded_tax_minor: int = minor()
+    refunded_platform_minor: int = minor()
+    refunded_shipping_minor: int = minor()
 
 
 class OrderSource(SQLModel, table=True):

@@ -50,13 +50,14 @@ WITH told AS (
         'cancelling', nullif(o.cancel_requested_at IS NOT NULL, false),
         'total_minor', o.total_minor, 'paid_minor', nullif(o.paid_minor, 0),
         'refunded_minor', nullif(o.refunded_minor, 0), 'written_off_minor', nullif(o.written_off_minor, 0),
+        'reduced_minor', nullif(o.reduced_minor, 0), 'refunded', nullif(l.refunded, 0),
         'cancelled', nullif(l.cancelled, 0), 'allocated', nullif(l.allocated, 0), 'shipped', nullif(l.shipped, 0),
         'delivered', nullif(l.delivered, 0), 'returned', nullif(l.returned, 0), 'invoiced', nullif(l.invoiced, 0),
         'recognised', nullif(l.recognised, 0))) AS words
     FROM orders o CROSS JOIN LATERAL (
         SELECT sum(cancelled) AS cancelled, sum(allocated) AS allocated, sum(shipped) AS shipped,
                sum(delivered) AS delivered, sum(returned) AS returned, sum(invoiced) AS invoiced,
-               sum(recognised) AS recognised
+               sum(recognised) AS recognised, sum(refunded) AS refunded
         FROM order_lines WHERE order_no = :order_no) l
     WHERE o.order_no = :order_no
 ), change AS MATERIALIZED (

@@ -93,6 +93,17 @@ async def _first_of(session: AsyncSession, message: Incoming) -> Receipt:
     return Receipt(_id(first), first.order_no, repeated=True)
 
 
+async def tell_adjusted(session: AsyncSession, order_no: str, change_id: str) -> None:
+    """Afterwards the inbox tells the running order, once per change, that it is another one than it knew."""
+    meaning = {"change_id": change_id}
+    message_id = f"adjusted/{order_no}/{change_id}"
+    await add(
+        session,
+        Incoming("orderflow", message_id, "order.adjusted", order_no, json.dumps(meaning), meaning, "orderflow"),
+        leased=False,
+    )
+
+
 async def find(session: AsyncSession, source: str, message_id: str) -> InboxMessage | None:
     """The message that this source sent under this id, if it has come."""
     same = (InboxMessage.source == source) & (InboxMessage.message_id == message_id)
@@ -177,7 +188,9 @@ async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> N
 
 
 async def forget_hand_over(session: AsyncSession) -> list[tuple[str, int]]:
-    """Afterwards every message of every open order is to be handed over again; returns (order number, inbox id).
+    """Afterwards every message of every open order, and every refund under way, is to be handed over again.
+
+    Returns (order number, inbox id).
 
     For the day Temporal has lost its database. Harmless otherwise: what had its effect has no second one.
     """
@@ -185,8 +198,12 @@ async def forget_hand_over(session: AsyncSession) -> list[tuple[str, int]]:
         text("""
         UPDATE inbox_messages m SET handed_over_at = NULL, next_hand_over_at = NULL, hand_over_attempts = 0
         FROM orders o
-        WHERE o.order_no = m.order_no AND o.closed_at IS NULL AND m.handed_over_at IS NOT NULL
-          AND m.kind IN ('order.placed', 'payment.settled', 'parcel.scanned', 'stock.replenished')
+        WHERE o.order_no = m.order_no AND m.handed_over_at IS NOT NULL
+          AND ((o.closed_at IS NULL AND m.kind IN ('order.placed', 'payment.settled', 'parcel.scanned',
+                                                   'stock.replenished', 'order.adjusted'))
+               -- Refunds have a life of their own; of those that began lately nobody knows how far they had come.
+               OR (m.kind = 'refund.requested' AND (m.applied_at IS NULL OR m.received_at > now() - interval '30 days'
+                   OR EXISTS (SELECT 1 FROM refunds r WHERE r.order_no = m.order_no AND r.state <> 'succeeded'))))
         RETURNING m.order_no, m.inbox_id
         """)
     )

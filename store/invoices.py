@@ -1,6 +1,6 @@
 """Invoices and credit notes: what is still to be invoiced, what was submitted, and the numbers of what was issued."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, literal, text, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.pricing import share_of_line
 from models.invoice import Invoice, InvoiceLine
 from models.masters import Customer, LegalEntity
 from models.order import Order, OrderLine
@@ -91,47 +90,129 @@ async def submitted(session: AsyncSession, order_no: str, kind: str) -> InvoiceW
     return None if found is None else (await _with_lines(session, [found]))[0]
 
 
-async def to_credit(session: AsyncSession, order_no: str) -> InvoiceWithLines | None:
-    """The order's first issued invoice that no credit note, issued or submitted, takes back."""
-    known = await of_order(session, order_no)
-    credited = {
-        one.invoice.original_key for one in known if one.invoice.kind == "red" and one.invoice.state != "rejected"
-    }
-    return next(
-        (
-            one
-            for one in known
-            if one.invoice.kind == "blue" and one.invoice.state == "issued" and one.invoice.invoice_key not in credited
-        ),
-        None,
-    )
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What invoices say of a line, less what credit notes took back of it."""
+
+    units: int = 0
+    net_minor: int = 0
+    tax_minor: int = 0
 
 
-def due(lines: Sequence[OrderLine]) -> list[InvoiceLine]:
-    """What no invoice in force names yet, with its share of the stored amounts. The key is still to be given.
+_IN_FORCE = text("""
+SELECT l.line_id, sum(s.sign * l.quantity) AS units, sum(s.sign * l.net_minor) AS net, sum(s.sign * l.tax_minor) AS tax
+FROM invoice_lines l JOIN invoices i ON i.invoice_key = l.invoice_key
+CROSS JOIN LATERAL (SELECT CASE i.kind WHEN 'red' THEN -1 ELSE 1 END AS sign) s
+WHERE l.order_no = :order_no AND i.state = 'issued' GROUP BY l.line_id
+""")
 
-    Over all invoices of a line the shares sum to its net and tax exactly.
+
+async def in_force(session: AsyncSession, order_no: str) -> dict[str, InForce]:
+    """What issued invoices still say of each line; lines that none names are left out."""
+    await session.flush()
+    rows = await session.execute(_IN_FORCE, {"order_no": order_no})
+    return {row.line_id: InForce(int(row.units), int(row.net), int(row.tax)) for row in rows}
+
+
+def due(lines: Sequence[OrderLine], invoiced: Mapping[str, InForce]) -> list[InvoiceLine]:
+    """What the order keeps and no invoice in force names yet. The key is still to be given.
+
+    Over all invoices of a line, less its credit notes, the amounts sum to what is left of its net and tax exactly.
     """
-    open_lines = [line for line in lines if line.quantity - line.cancelled > line.invoiced]
-    return [_share(line, line_no) for line_no, line in enumerate(open_lines, start=1)]
+    open_lines = [line for line in lines if _kept(line) > line.invoiced]
+    return [
+        _rest(line, invoiced.get(line.line_id, InForce()), line_no) for line_no, line in enumerate(open_lines, start=1)
+    ]
 
 
-def _share(line: OrderLine, line_no: int) -> InvoiceLine:
-    units = line.quantity - line.cancelled - line.invoiced
-    net = share_of_line(line.net_minor, line.quantity, line.invoiced, units)
-    tax = share_of_line(line.tax_minor, line.quantity, line.invoiced, units)
+def _kept(line: OrderLine) -> int:
+    return line.quantity - line.cancelled - line.refunded
+
+
+def _net_left(line: OrderLine) -> int:
+    return line.net_minor - (line.refunded_gross_minor - line.refunded_tax_minor)
+
+
+def _rest(line: OrderLine, known: InForce, line_no: int) -> InvoiceLine:
+    net = _net_left(line) - known.net_minor
+    tax = line.tax_minor - line.refunded_tax_minor - known.tax_minor
+    return _invoice_line(line, line_no, InForce(_kept(line) - line.invoiced, max(net, 0), max(tax, 0)))
+
+
+def _invoice_line(line: OrderLine, line_no: int, said: InForce) -> InvoiceLine:
     return InvoiceLine(
         invoice_key="",
         line_no=line_no,
         order_no=line.order_no,
         line_id=line.line_id,
         sku=line.sku,
-        quantity=units,
+        quantity=said.units,
         tax_rate=line.tax_rate,
-        net_minor=net,
-        tax_minor=tax,
-        gross_minor=net + tax,
+        net_minor=said.net_minor,
+        tax_minor=said.tax_minor,
+        gross_minor=said.net_minor + said.tax_minor,
     )
+
+
+def surplus(lines: Sequence[OrderLine], invoiced: Mapping[str, InForce]) -> dict[str, InForce]:
+    """What invoices in force say beyond what is left of the lines, and credit notes have to take back."""
+    found = {}
+    for line in lines:
+        known = invoiced.get(line.line_id, InForce())
+        too_much = InForce(
+            max(known.units - _kept(line), 0),
+            max(known.net_minor - _net_left(line), 0),
+            max(known.tax_minor - (line.tax_minor - line.refunded_tax_minor), 0),
+        )
+        if too_much != InForce():
+            found[line.line_id] = too_much
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ToCredit:
+    """An issued invoice, and what of it a credit note is to take back."""
+
+    original: Invoice
+    lines: tuple[InvoiceLine, ...]
+
+
+async def to_credit(
+    session: AsyncSession, order_no: str, wanted: Mapping[str, InForce] | None = None
+) -> ToCredit | None:
+    """The order's first invoice of which credit notes have something `wanted` (None: anything) still to take back."""
+    known = await of_order(session, order_no)
+    for one in known:
+        if one.invoice.kind == "blue" and one.invoice.state == "issued":
+            notes = [note for note in known if _takes_back(note, one.invoice)]
+            left = [_left(line, notes) for line in one.lines]
+            lines = [part for line in left if (part := _wanted_of(line, wanted)) is not None]
+            if sum(line.gross_minor for line in lines) > 0:
+                return ToCredit(one.invoice, tuple(lines))
+    return None
+
+
+def _takes_back(note: InvoiceWithLines, original: Invoice) -> bool:
+    return note.invoice.original_key == original.invoice_key and note.invoice.state != "rejected"
+
+
+def _left(line: InvoiceLine, notes: Sequence[InvoiceWithLines]) -> InvoiceLine:
+    gone = [one for note in notes for one in note.lines if one.line_id == line.line_id]
+    left = InvoiceLine(**line.model_dump())
+    left.quantity -= sum(one.quantity for one in gone)
+    left.net_minor -= sum(one.net_minor for one in gone)
+    left.tax_minor -= sum(one.tax_minor for one in gone)
+    left.gross_minor = left.net_minor + left.tax_minor
+    return left
+
+
+def _wanted_of(line: InvoiceLine, wanted: Mapping[str, InForce] | None) -> InvoiceLine | None:
+    if wanted is not None:
+        most = wanted.get(line.line_id, InForce())
+        line.quantity = min(line.quantity, most.units)
+        line.net_minor, line.tax_minor = min(line.net_minor, most.net_minor), min(line.tax_minor, most.tax_minor)
+        line.gross_minor = line.net_minor + line.tax_minor
+    return line if line.quantity or line.gross_minor else None
 
 
 async def submit(session: AsyncSession, order: Order, lines: Sequence[InvoiceLine], at: datetime) -> InvoiceWithLines:
@@ -150,9 +231,9 @@ async def submit(session: AsyncSession, order: Order, lines: Sequence[InvoiceLin
     return await _add(session, invoice, lines)
 
 
-async def submit_credit(session: AsyncSession, original: InvoiceWithLines, at: datetime) -> InvoiceWithLines:
-    """Afterwards a credit note over the whole of an issued invoice is on record as submitted."""
-    blue = original.invoice
+async def submit_credit(session: AsyncSession, credit: ToCredit, at: datetime) -> InvoiceWithLines:
+    """Afterwards a credit note over these lines of an issued invoice is on record as submitted."""
+    blue = credit.original
     entity = await session.get_one(LegalEntity, blue.entity_id)
     note = Invoice(
         invoice_key=await _next_key(session, blue.order_no, "red"),
@@ -166,7 +247,7 @@ async def submit_credit(session: AsyncSession, original: InvoiceWithLines, at: d
         issue_date=at.astimezone(ZoneInfo(entity.time_zone)).date(),
         submitted_at=at,
     )
-    return await _add(session, note, [InvoiceLine(**line.model_dump()) for line in original.lines])
+    return await _add(session, note, credit.lines)
 
 
 async def _add(session: AsyncSession, invoice: Invoice, lines: Sequence[InvoiceLine]) -> InvoiceWithLines:

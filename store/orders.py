@@ -43,16 +43,16 @@ async def lines(session: AsyncSession, order_no: str) -> Sequence[OrderLine]:
 
 _FIGURES = text("""
 SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requested_at, o.total_minor,
-       o.paid_minor, o.refunded_minor, o.written_off_minor,
+       o.paid_minor, o.refunded_minor, o.written_off_minor, o.reduced_minor,
        l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced, l.recognised,
-       s.booked, s.failed,
+       l.refunded, s.booked, s.failed,
        ARRAY(SELECT reason_code FROM order_holds h
              WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds
 FROM orders o
 CROSS JOIN LATERAL (
     SELECT sum(quantity) AS ordered, sum(cancelled) AS cancelled, sum(allocated) AS allocated, sum(shipped) AS shipped,
            sum(delivered) AS delivered, sum(returned) AS returned, sum(invoiced) AS invoiced,
-           sum(recognised) AS recognised
+           sum(recognised) AS recognised, sum(refunded) AS refunded
     FROM order_lines WHERE order_no = o.order_no) l
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE status <> 'voided' AND status <> 'created') AS booked,
@@ -106,6 +106,8 @@ def _figures(row: Any) -> Figures:
         recognised=int(row.recognised or 0),
         booked_shipments=row.booked,
         failed_shipments=row.failed,
+        reduced_minor=row.reduced_minor,
+        refunded=int(row.refunded or 0),
     )
 
 

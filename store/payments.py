@@ -31,7 +31,7 @@ class Booked:
     """What of an order's money is in its books. `undone`: its sale was taken out of them, or never comes to be."""
 
     settled_minor: int
-    """Applied payments less what was approved to go back of them."""
+    """Applied payments less what was approved to go back of them; compensation is no part of it, but our expense."""
     written_off_minor: int
     undone: bool
 
@@ -42,6 +42,8 @@ SELECT (SELECT coalesce(sum(amount_minor), 0) FROM payments
        (SELECT coalesce(sum(r.amount_minor), 0)
         FROM refunds r JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
         WHERE r.order_no = :order_no AND p.state = 'applied') AS approved,
+       (SELECT coalesce(sum(compensation_minor - absorbed_minor), 0) FROM granted_refunds
+        WHERE order_no = :order_no) AS compensated,
        (SELECT coalesce(sum(CASE l.side WHEN 'Dr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
         FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
         WHERE e.voucher_no = :voucher_no AND l.role = 'rounding' AND e.currency = :currency) AS written_off,
@@ -65,7 +67,7 @@ async def booked(session: AsyncSession, order: Order) -> Booked:
     }
     row = (await session.execute(_BOOKED, asked)).one()
     return Booked(
-        settled_minor=int(row.applied - row.approved),
+        settled_minor=int(row.applied - row.approved + row.compensated),
         written_off_minor=int(row.written_off),
         undone=bool(row.undone) or order.lifecycle in _UNDONE,
     )
@@ -101,6 +103,15 @@ async def refunds_of(session: AsyncSession, order_no: str) -> Sequence[Refund]:
     """The order's refunds in the order of their numbers."""
     query = select(Refund).where(Refund.order_no == order_no)
     return sorted((await session.exec(query)).all(), key=lambda refund: (len(refund.refund_id), refund.refund_id))
+
+
+async def left_of(session: AsyncSession, order_no: str) -> list[tuple[Payment, int]]:
+    """The order's payments of which something has not been asked to go back yet, and how much; first one first."""
+    gone: dict[str, int] = {}
+    for refund in await refunds_of(session, order_no):
+        gone[refund.payment_id] = gone.get(refund.payment_id, 0) + refund.amount_minor
+    left = [(one, one.amount_minor - gone.get(one.payment_id, 0)) for one in await of_order(session, order_no)]
+    return [(payment, minor) for payment, minor in left if minor > 0]
 
 
 async def find_refund(session: AsyncSession, refund_id: str) -> Refund:

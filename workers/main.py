@@ -27,10 +27,11 @@ from workers.wiring import Capabilities, wire
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.order.workflow import OrderWorkflow
+from workflows.refunding import RefundWorkflow
 from workflows.relay import RELAY_QUEUE, RelayWorkflow
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
-WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RelayWorkflow)
+WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RefundWorkflow, RelayWorkflow)
 GRACEFUL_SHUTDOWN = timedelta(seconds=10)
 WORKFLOW_TASKS = 16
 DATABASE_STEPS = 10
@@ -99,13 +100,14 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
             able.stock.reserve_stock,
             able.stock.release_stock,
             able.payments.apply_payment,
+            able.refunding.grant_refund,
             able.shipping.apply_scan,
             able.revenue.recognise_revenue,
             able.revenue.reverse_revenue,
         ],
         CARRIER_QUEUE: [able.shipping.book_shipments, able.shipping.cancel_shipments],
-        EINVOICE_QUEUE: [able.invoices.issue_invoice, able.invoices.credit_invoices],
-        PAYMENTS_QUEUE: [able.payments.refund_payments],
+        EINVOICE_QUEUE: [able.invoices.issue_invoice, able.invoices.credit_invoices, able.invoices.credit_refunds],
+        PAYMENTS_QUEUE: [able.payments.refund_payments, able.payments.pay_refunds],
         RELAY_QUEUE: [able.outbox.relay_outbox],
     }
 

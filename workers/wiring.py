@@ -11,6 +11,7 @@ from activities.invoices import InvoiceActivities
 from activities.orders import OrderActivities
 from activities.outbox import OutboxActivities
 from activities.payments import PaymentActivities
+from activities.refunding import RefundActivities
 from activities.revenue import RevenueActivities
 from activities.shipping import ShippingActivities
 from activities.stock import StockActivities
@@ -40,6 +41,7 @@ class Capabilities:
     orders: OrderActivities
     stock: StockActivities
     payments: PaymentActivities
+    refunding: RefundActivities
     revenue: RevenueActivities
     shipping: ShippingActivities
     invoices: InvoiceActivities
@@ -56,6 +58,7 @@ def wire(settings: Settings, engine: AsyncEngine, sessions: Sessions, report: Re
         orders=OrderActivities(sessions),
         stock=StockActivities(sessions, settings.reservation_ttl),
         payments=PaymentActivities(sessions, _payment_provider(settings), settings.payment_tolerance_minor),
+        refunding=RefundActivities(sessions),
         revenue=RevenueActivities(sessions),
         shipping=ShippingActivities(sessions, carrier),
         invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),

@@ -17,8 +17,10 @@ from store import facts, flows, inbox, orders
 from store.inbox import Pending
 from workflows.order.contract import FactSignal, OrderInput
 from workflows.order.handle import OrderHandle
+from workflows.refunding import RefundInput
 
 ORDER_PLACED = "order.placed"
+REFUND_REQUESTED = "refund.requested"
 _LANES = 16
 _LANE_CAPACITY = 500
 _AT_ONCE = 50
@@ -118,6 +120,10 @@ class HandOver:
             order = await self._input(message.order_no)
             if not order.ended:
                 await handle.start(order.input)
+            return
+        if message.kind == REFUND_REQUESTED:
+            order = await self._input(message.order_no)
+            await handle.refund(RefundInput(order.input, message.inbox_id), message.message_id)
             return
         signal = FactSignal(message.inbox_id, message.message_id)
         if await handle.tell(message.kind, signal):

@@ -40,6 +40,7 @@ Reader = Annotated[Principal, requires(Permission.ORDERS_READ)]
 Canceller = Annotated[Principal, requires(Permission.ORDERS_CANCEL)]
 Resolver = Annotated[Principal, requires(Permission.ORDERS_RESOLVE)]
 Cashier = Annotated[Principal, requires(Permission.PAYMENTS_RECORD)]
+Refunder = Annotated[Principal, requires(Permission.REFUNDS_GRANT)]
 PaymentReader = Annotated[Principal, requires(Permission.PAYMENTS_READ)]
 
 
@@ -59,6 +60,10 @@ async def _to_pay(order_no: Key, caller: Cashier, session: SessionDep) -> Seen:
     return Seen(await order_in_sight(session, order_no, caller), caller, session)
 
 
+async def _to_refund(order_no: Key, caller: Refunder, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
 async def _payments(order_no: Key, caller: PaymentReader, session: SessionDep) -> Seen:
     return Seen(await order_in_sight(session, order_no, caller), caller, session)
 
@@ -67,4 +72,5 @@ ToRead = Annotated[Seen, Depends(_to_read)]
 ToCancel = Annotated[Seen, Depends(_to_cancel)]
 ToResolve = Annotated[Seen, Depends(_to_resolve)]
 ToPay = Annotated[Seen, Depends(_to_pay)]
+ToRefund = Annotated[Seen, Depends(_to_refund)]
 PaymentsOf = Annotated[Seen, Depends(_payments)]

@@ -103,6 +103,7 @@ class LineView(BaseModel):
     returned: int
     invoiced: int
     recognised: int
+    refunded: int
 
     @classmethod
     def of(cls, row: OrderLine, caller: Principal) -> Self:
@@ -111,7 +112,10 @@ class LineView(BaseModel):
 
 
 class Totals(BaseModel):
-    """What the order comes to, and what of it was paid, paid back or written off as a rounding difference."""
+    """What the order comes to, and what of it was paid, paid back or written off as a rounding difference.
+
+    `reduced_minor` is what refunds took off the total.
+    """
 
     list_minor: int
     seller_discount_minor: int
@@ -124,6 +128,7 @@ class Totals(BaseModel):
     paid_minor: int
     refunded_minor: int
     written_off_minor: int
+    reduced_minor: int
 
 
 class Fx(BaseModel):

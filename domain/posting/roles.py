@@ -28,6 +28,7 @@ class Role(StrEnum):
     COST_OF_SALES = "cost_of_sales"
     GATEWAY_FEE = "gateway_fee"
     SAMPLE_EXPENSE = "sample_expense"
+    COMPENSATION = "compensation"
     FX_DIFFERENCE = "fx_difference"
     ROUNDING = "rounding"
 
@@ -61,6 +62,7 @@ DEFAULT_ACCOUNTS: dict[Role, Account] = {
     Role.COST_OF_SALES: Account("6401", "主营业务成本"),
     Role.GATEWAY_FEE: Account("6601.fee", "销售费用-手续费"),
     Role.SAMPLE_EXPENSE: Account("6601.sample", "销售费用-样品"),
+    Role.COMPENSATION: Account("6601.comp", "销售费用-客户赔付"),
     Role.FX_DIFFERENCE: Account("6603.fx", "财务费用-汇兑差额"),
     Role.ROUNDING: Account("6603.round", "财务费用-尾差"),
 }

@@ -84,6 +84,16 @@ def refund_paid(minor: int, credit_role: Role) -> Entry | None:
     return entry_of("refund_paid", dr(Role.REFUND_PAYABLE, minor), cr(credit_role, minor))
 
 
+def compensation_granted(minor: int) -> Entry | None:
+    """Money goes back at our own expense; the sale, its price and its VAT stay as they were."""
+    return entry_of("compensation_granted", dr(Role.COMPENSATION, minor), cr(Role.REFUND_PAYABLE, minor))
+
+
+def compensation_absorbed(minor: int) -> Entry | None:
+    """The price goes back after all, and what was paid out as compensation counts towards it."""
+    return entry_of("compensation_absorbed", dr(Role.REFUND_PAYABLE, minor), cr(Role.COMPENSATION, minor))
+
+
 def commission_earned(gross_minor: int, tax_rate: Decimal) -> Entry | None:
     """Goods of a consignor were delivered: our commission, tax included, leaves what we owe him. It is our revenue."""
     net = net_of_gross(gross_minor, tax_rate)

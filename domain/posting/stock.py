@@ -39,6 +39,16 @@ def sample_sent(cost_minor: int, deemed_vat_minor: int, goods_from: Role = Role.
     )
 
 
+def goods_restocked(cost_minor: int, borne_by: Role = Role.COST_OF_SALES) -> Entry | None:
+    """Delivered goods came back and can be sold again; `borne_by` is what their cost had gone to."""
+    return entry_of("goods_restocked", dr(Role.INVENTORY, cost_minor), cr(borne_by, cost_minor))
+
+
+def goods_returned_damaged(cost_minor: int, borne_by: Role = Role.COST_OF_SALES) -> Entry | None:
+    """Delivered goods came back and cannot be sold: their cost waits for somebody to settle the loss."""
+    return entry_of("goods_returned_damaged", dr(Role.COUNT_DIFFERENCE, cost_minor), cr(borne_by, cost_minor))
+
+
 def count_difference(missing_minor: int) -> Entry | None:
     """A count found stock of `missing_minor` value less than the books say; negative where it found more."""
     return entry_of(

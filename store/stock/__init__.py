@@ -9,7 +9,15 @@ from store.stock.expiring import expired, release_expired
 from store.stock.leaving import LeavingUnits, StockNotReserved, ship
 from store.stock.levels import Difference, differences, levels
 from store.stock.receiving import GoodsReceipt, ReceiptLine, ReceiptOutcome, UnknownWarehouse, receive
-from store.stock.reserving import Reserved, UnknownSkus, release, reservations, reserve, units_by_warehouse
+from store.stock.reserving import (
+    Reserved,
+    UnknownSkus,
+    release,
+    release_units,
+    reservations,
+    reserve,
+    units_by_warehouse,
+)
 from store.stock.waiting import Waiting, Woken, fillable, wake
 
 __all__ = [
@@ -31,6 +39,7 @@ __all__ = [
     "receive",
     "release",
     "release_expired",
+    "release_units",
     "reservations",
     "reserve",
     "ship",

@@ -188,6 +188,46 @@ async def release_all(session: AsyncSession, order_nos: Sequence[str]) -> dict[s
     return released
 
 
+_RELEASE_UNITS = text("""
+WITH freed AS (
+    SELECT * FROM unnest(CAST(:line_ids AS text[]), CAST(:skus AS text[]), CAST(:warehouses AS text[]),
+                         CAST(:quantities AS int[])) AS w (line_id, sku, warehouse, quantity)
+), returned AS (
+    SELECT sku, warehouse, sum(quantity) AS quantity FROM freed GROUP BY sku, warehouse
+), locked AS MATERIALIZED (
+    SELECT s.sku, s.warehouse FROM stock_levels s
+    WHERE (s.sku, s.warehouse) IN (SELECT sku, warehouse FROM freed) ORDER BY s.sku, s.warehouse FOR UPDATE
+), given_back AS (
+    UPDATE stock_levels s SET reserved = s.reserved - returned.quantity
+    FROM returned JOIN locked USING (sku, warehouse) WHERE s.sku = returned.sku AND s.warehouse = returned.warehouse
+), kept AS (
+    UPDATE reservations r
+    SET state = CASE WHEN r.quantity > f.quantity THEN 'active' ELSE 'released' END,
+        quantity = CASE WHEN r.quantity > f.quantity THEN r.quantity - f.quantity ELSE r.quantity END, updated_at = :at
+    FROM freed f WHERE r.order_no = :order_no AND r.line_id = f.line_id AND r.warehouse = f.warehouse
+)
+UPDATE order_lines l SET allocated = l.allocated - f.quantity
+FROM (SELECT line_id, sum(quantity) AS quantity FROM freed GROUP BY line_id) f
+WHERE l.order_no = :order_no AND l.line_id = f.line_id
+""")
+
+
+async def release_units(session: AsyncSession, order_no: str, units: Sequence[Allocation]) -> None:
+    """Afterwards these units are not promised to the order any more. They must be, and lie in no parcel."""
+    await session.flush()
+    await session.execute(
+        _RELEASE_UNITS,
+        {
+            "order_no": order_no,
+            "line_ids": [one.line_id for one in units],
+            "skus": [one.sku for one in units],
+            "warehouses": [one.warehouse for one in units],
+            "quantities": [one.quantity for one in units],
+            "at": now(),
+        },
+    )
+
+
 async def reservations(session: AsyncSession, order_no: str) -> list[Allocation]:
     """What is promised to the order and has not left yet."""
     found = await session.execute(

@@ -140,9 +140,9 @@ async def test_units_cancelled_are_not_invoiced_and_parts_sum_to_the_line(
     database: Database, provider: Provider
 ) -> None:
     await place(database.sessions, lines=[Line("1", quantity=3, unit_price_minor=3_333)])
-    await set_line(database.sessions, "1", cancelled=2)
+    await set_line(database.sessions, "1", cancelled=2, refunded_gross_minor=6_666, refunded_tax_minor=767)
     await issue(database.sessions, provider)
-    await set_line(database.sessions, "1", cancelled=0)
+    await set_line(database.sessions, "1", cancelled=0, refunded_gross_minor=0, refunded_tax_minor=0)
     await issue(database.sessions, provider)
     first, rest = provider.drafts
     assert [(line.quantity, line.net_minor, line.tax_minor) for line in first.lines] == [(1, 2_950, 383)]
@@ -341,7 +341,7 @@ async def test_the_year_of_a_number_is_the_year_where_the_entity_is(database: Da
     await place(database.sessions)
     async with database.sessions() as session, session.begin():
         order = await orders.lock(session, "SO-1")
-        due = invoices.due(await orders.lines(session, "SO-1"))
+        due = invoices.due(await orders.lines(session, "SO-1"), {})
         new_year_in_shanghai = datetime(2026, 12, 31, 16, 30, tzinfo=UTC)
         submitted = await invoices.submit(session, order, due, new_year_in_shanghai)
         assert await invoices.take_number(session, submitted.invoice) == "2027-00000001"

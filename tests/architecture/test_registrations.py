@@ -18,7 +18,7 @@ from workflows.order.steps import FACTS, STEPS
 # A name that goes or changes breaks every order that is under way. New ones are added here; an old one leaves only
 # when no history that knows it is kept any more.
 PINNED = {
-    "workflow": {"OrderWorkflow", "FollowUpWorkflow", "RelayWorkflow"},
+    "workflow": {"OrderWorkflow", "FollowUpWorkflow", "RefundWorkflow", "RelayWorkflow"},
     "activity": {
         "acknowledge",
         "apply_payment",
@@ -29,11 +29,14 @@ PINNED = {
         "check_order",
         "close_order",
         "credit_invoices",
+        "credit_refunds",
         "decide_branch",
+        "grant_refund",
         "issue_invoice",
         "notify",
         "open_hold",
         "open_wait",
+        "pay_refunds",
         "recognise_revenue",
         "refund_payments",
         "relay_outbox",
@@ -43,7 +46,7 @@ PINNED = {
         "reverse_revenue",
         "withdraw_cancel",
     },
-    "signal": {"parcel_scanned", "payment_settled", "stock_replenished"},
+    "signal": {"order_adjusted", "parcel_scanned", "payment_settled", "stock_replenished"},
     "update": {"cancel", "resolve_exception"},
     "query": {"state"},
     "queue": {"carrier", "einvoice", "orders", "payments", "relay"},

@@ -17,6 +17,7 @@ NEVER_OVER_HTTP = {
     "payment_method_unknown",
     "payment_unreadable",
     "posting_failed",
+    "refund_unreadable",
     "scan_unreadable",
 }
 # Which argument of a call names the reason of a hold.

@@ -76,3 +76,7 @@ async def overview(sessions: Sessions, order_no: str = "SO-1") -> list[tuple[str
             (one.invoice.invoice_key, one.invoice.invoice_no, one.invoice.state, one.invoice.gross_minor)
             for one in await invoices.of_order(session, order_no)
         ]
+
+
+async def credit_refunds(sessions: Sessions, provider: Provider, step: Step = STEP) -> StepResult:
+    return await ActivityEnvironment().run(InvoiceActivities(sessions, provider).credit_refunds, step)

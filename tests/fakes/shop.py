@@ -56,6 +56,8 @@ class Shop:
     fails: dict[str, list[str]] = field(default_factory=dict)
     away: Counter[str] = field(default_factory=Counter)
     collected: bool = False
+    # What is decided about a refund that was asked for.
+    decision: str = "granted"
     calls: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
@@ -76,6 +78,9 @@ class Shop:
             self.release_stock,
             self.apply_payment,
             self.refund_payments,
+            self.grant_refund,
+            self.pay_refunds,
+            self.credit_refunds,
             self.book_shipments,
             self.cancel_shipments,
             self.apply_scan,
@@ -170,6 +175,19 @@ class Shop:
     @activity.defn
     async def refund_payments(self, step: Step) -> StepResult:
         return self._step("refund_payments", payment="refunded", money_in=False)
+
+    @activity.defn
+    async def grant_refund(self, fact: Fact) -> StepResult:
+        decided = self._applied("grant_refund", fact)
+        return dataclasses.replace(decided, outcome=self.decision) if decided.outcome == "applied" else decided
+
+    @activity.defn
+    async def pay_refunds(self, step: Step) -> StepResult:
+        return self._step("pay_refunds", payment="refunded")
+
+    @activity.defn
+    async def credit_refunds(self, step: Step) -> StepResult:
+        return self._step("credit_refunds", invoice="partial")
 
     @activity.defn
     async def book_shipments(self, step: Step) -> StepResult:

@@ -22,6 +22,7 @@ from workflows.order.contract import (
 )
 from workflows.order.handle import attributes_of, summary_of
 from workflows.order.workflow import OrderWorkflow
+from workflows.refunding import RefundInput, RefundWorkflow, refund_workflow_id
 from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
 
 Act = Callable[[Play], Awaitable[None]]
@@ -216,6 +217,34 @@ def ends(result: str) -> Act:
         assert getattr(ended, "result", ended) == result
 
     return act
+
+
+async def refund(play: Play) -> None:
+    """Somebody has asked for a refund, and the message is in the inbox."""
+    await _begin_refund(play, _put_in_inbox(play, None).inbox_id)
+
+
+async def forge_refund(play: Play) -> None:
+    """Somebody has started a refund past our door."""
+    await _begin_refund(play, _NO_SUCH_ROW)
+
+
+async def _begin_refund(play: Play, inbox_id: int) -> None:
+    order = play.scenario.order()
+    handle = await play.client.start_workflow(
+        RefundWorkflow.run,
+        RefundInput(order, inbox_id),
+        id=refund_workflow_id(order.order_no, "F-1"),
+        task_queue=ORDERS_QUEUE,
+        search_attributes=attributes_of(order),
+        static_summary=f"Refund of {summary_of(order)}",
+    )
+    play.begin(handle)
+
+
+def adjust() -> Act:
+    """A part of the order was refunded."""
+    return _tell("order.adjusted", None)
 
 
 def _tell(kind: str, fact: Fact) -> Act:

@@ -14,8 +14,10 @@ from domain.flow.vocabulary import FactValue
 from domain.order import Standing
 from tests.factories.flows import Document, order_facts, sound_document
 from tests.fakes.shop import Payment, Scan, Shop
+from tests.replay import aftermath
 from tests.replay.acts import (
     Act,
+    adjust,
     asked,
     begin_to_cancel,
     cancel,
@@ -65,6 +67,7 @@ def _ordinary() -> Iterator[Scenario]:
     yield order("paid_in_parts", pay("partial"), *_PAID_AND_DELIVERED)
     yield order("paid_before_it_is_awaited", pay(), _RETRY, *_DELIVERED, shop=_holds("check_order", "unknown_sku"))
     yield order("paid_later", *_DELIVERED, shop=_on_credit, facts=partial(order_facts, payment__terms="on_credit"))
+    yield order("adjusted", pay(), adjust(), *_DELIVERED)
     yield order("told_twice", pay(), repeat("payment_settled", 1), *_DELIVERED)
     yield order("forged", *map(forge, ("payment_settled", "parcel_scanned", "stock_replenished")), *_CANCELLED)
     yield order(
@@ -441,5 +444,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         *_flows(),
         *_flows_with_own_lanes(),
         *_others(),
+        *aftermath.scenarios(),
     )
 }

@@ -94,4 +94,5 @@ SIGNALS = {
     "payment.settled": "payment_settled",
     "parcel.scanned": "parcel_scanned",
     "stock.replenished": "stock_replenished",
+    "order.adjusted": "order_adjusted",
 }

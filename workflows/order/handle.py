@@ -29,6 +29,7 @@ from workflows.order.contract import (
     order_workflow_id,
 )
 from workflows.order.workflow import OrderWorkflow
+from workflows.refunding import RefundInput, RefundWorkflow
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
@@ -81,6 +82,23 @@ class OrderHandle:
             static_summary=f"After the end of {summary_of(order)}",
             rpc_timeout=RPC_TIMEOUT,
         )
+
+    async def refund(self, asked: RefundInput, workflow_id: str) -> None:
+        """Afterwards the refund's workflow runs, or has ended, whatever the order does. Twice is once."""
+        try:
+            await self._client.start_workflow(
+                RefundWorkflow.run,
+                asked,
+                id=workflow_id,
+                task_queue=ORDERS_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                search_attributes=attributes_of(asked.order),
+                static_summary=f"Refund of {summary_of(asked.order)}",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return
 
     async def cancel(self, request: CancelRequest, wait: timedelta) -> CancelResult:
         """The order is undone. Raises WorkflowUpdateFailedError when it may not be, or an RPC time-out."""

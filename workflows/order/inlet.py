@@ -16,6 +16,9 @@ from workflows.order.contract import FactSignal
 from workflows.order.course import Course, StepFailed, Trouble
 from workflows.order.steps import FACTS
 
+# With other goods there, or less to send, an order that was short of them may have enough.
+_WAKING = frozenset({"stock.replenished", "order.adjusted"})
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -110,7 +113,7 @@ class Inlet:
         course.tell(f"{arrival.kind}: {result.outcome}")
         if arrival.kind == "payment.settled" and result.standing.money_in:
             course.register_undo("payment.refund")
-        if arrival.kind == "stock.replenished" and result.outcome != "ignored":
+        if arrival.kind in _WAKING and result.outcome != "ignored":
             course.woken = True
 
 
@@ -130,3 +133,7 @@ class HearsFacts:
     @workflow.signal(description="Goods that the order waits for have come in")
     def stock_replenished(self, signal: FactSignal) -> None:
         self._inlet.hear("stock.replenished", signal)
+
+    @workflow.signal(description="The order is not what it was: a part of it was refunded")
+    def order_adjusted(self, signal: FactSignal) -> None:
+        self._inlet.hear("order.adjusted", signal)

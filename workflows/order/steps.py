@@ -55,4 +55,5 @@ FACTS: Final[dict[str, Callable[..., Any]]] = {
     "payment.settled": PaymentActivities.apply_payment,
     "parcel.scanned": ShippingActivities.apply_scan,
     "stock.replenished": OrderActivities.acknowledge,
+    "order.adjusted": OrderActivities.acknowledge,
 }

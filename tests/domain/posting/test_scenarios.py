@@ -11,6 +11,8 @@ from domain.posting.position import ControlShare, SalePosition, SaleTotals
 from domain.posting.roles import DEFAULT_ACCOUNTS, Role
 from domain.posting.sale import (
     commission_earned,
+    compensation_absorbed,
+    compensation_granted,
     consignor_paid_out,
     control_passed,
     courier_remitted,
@@ -20,7 +22,15 @@ from domain.posting.sale import (
     refund_paid,
 )
 from domain.posting.settlement import gateway_settled, subsidy_settled
-from domain.posting.stock import count_difference, gift_delivered, goods_handed_over, sample_sent, stock_received
+from domain.posting.stock import (
+    count_difference,
+    gift_delivered,
+    goods_handed_over,
+    goods_restocked,
+    goods_returned_damaged,
+    sample_sent,
+    stock_received,
+)
 from domain.pricing import Discount, FundedBy, OrderLineValue, SoldAs, price_order
 
 Posted = Iterable[Entry | None] | Entry | None
@@ -43,6 +53,7 @@ INVOICED_SHARE = ControlShare(net_minor=10000, tax_minor=1300, tax_invoiced_mino
 COD = SalePosition(SALE.totals, tolerance_minor=1, receivable=Role.COD_RECEIVABLE)
 CONSIGNED = SalePosition(SaleTotals(total_minor=11300, tax_minor=0, agent_minor=11300), tolerance_minor=1)
 CONCEDED = SaleTotals(total_minor=10170, tax_minor=1170)
+CREDIT_CONCEDED = SalePosition(CONCEDED, 1).passed(ControlShare(9000, 1170))
 
 
 def revenue(before: SalePosition, share: ControlShare) -> list[Entry]:
@@ -134,19 +145,36 @@ ROWS: list[tuple[str, Posted]] = [
             payment_received(SALE.paid(10000), PAID, Role.WALLET),
         ],
     ),
+    ("P6 paid|Dr 1012.01 113.00|Cr 2204 100.00|Cr 2221.06 13.00", PAID_FULL),
     (
         "P6 approved|Dr 2204 100.00|Dr 2221.06 13.00|Cr 2241.refund 113.00",
         refund_approved(PAID, PAID.cancelled()),
     ),
     ("P6 refunded|Dr 2241.refund 113.00|Cr 1012.01 113.00", refund_paid(11300, Role.WALLET)),
+    ("P7 paid|Dr 1012.01 113.00|Cr 2204 100.00|Cr 2221.06 13.00", PAID_FULL),
+    (
+        "P7 delivered|Dr 2204 100.00|Dr 2221.06 13.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00",
+        control_passed(PAID, ALL),
+    ),
+    ("P7 cost|Dr 6401 60.00|Cr 1405 60.00", COST_AT_ONCE),
     (
         "P7 returned|Dr 6001.01 100.00|Dr 2221.01.01 13.00|Cr 2241.refund 113.00",
         refund_approved(PAID.passed(ALL), PAID.cancelled()),
     ),
+    ("P7 restocked|Dr 1405 60.00|Cr 6401 60.00", goods_restocked(6000)),
+    ("P7 refunded|Dr 2241.refund 113.00|Cr 1012.01 113.00", refund_paid(11300, Role.WALLET)),
+    ("P7b delivered|Dr 1122 113.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00", control_passed(SALE, ALL)),
     (
         "P7b conceded|Dr 6001.01 10.00|Dr 2221.01.01 1.30|Cr 1122 11.30",
-        refund_approved(CREDIT_PASSED, SalePosition(CONCEDED, 1).passed(ControlShare(9000, 1170))),
+        refund_approved(CREDIT_PASSED, CREDIT_CONCEDED),
     ),
+    (
+        "P7b received|Dr 1002 101.70|Cr 1122 101.70",
+        payment_received(CREDIT_CONCEDED, CREDIT_CONCEDED.paid(10170), Role.BANK),
+    ),
+    ("a return that is damaged|Dr 1901 60.00|Cr 6401 60.00", goods_returned_damaged(6000)),
+    ("compensation|Dr 6601.comp 5.00|Cr 2241.refund 5.00", compensation_granted(500)),
+    ("compensation before a refund|Dr 2241.refund 5.00|Cr 6601.comp 5.00", compensation_absorbed(500)),
     (
         "P9 overpaid|Dr 1002 113.50|Cr 1122 113.00|Cr 2241.overpay 0.50",
         payment_received(CREDIT_PASSED, CREDIT_PASSED.paid(11350), Role.BANK),
@@ -185,6 +213,9 @@ def test_event_moves_exactly_these_accounts(row: str, posted: Posted) -> None:
         ("P1", "|Dr 1002 112.32|Dr 6601.fee 0.68|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
         ("P1b", "|Dr 1002 113.00|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
         ("P4b", "|Dr 1002 11.30|Cr 6051.comm 10.66|Cr 2221.01.01 0.64"),
+        ("P6", ""),
+        ("P7", ""),
+        ("P7b", "|Dr 1002 101.70|Cr 6001.01 90.00|Cr 2221.01.01 11.70"),
     ],
 )
 def test_finished_sale_leaves_only(scenario: str, left: str) -> None:

@@ -1,0 +1,50 @@
+"""Granted refunds: what was given back of a sale, decided once each."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.refunding import GrantedRefund, GrantedRefundLine
+
+
+async def find(session: AsyncSession, order_no: str, grant_id: str) -> GrantedRefund | None:
+    """The order's granted or refused refund of this id, if it was decided."""
+    return await session.get(GrantedRefund, (order_no, grant_id))
+
+
+async def of_order(session: AsyncSession, order_no: str) -> Sequence[GrantedRefund]:
+    """The order's granted and refused refunds, first one first."""
+    query = select(GrantedRefund).where(GrantedRefund.order_no == order_no)
+    return (await session.exec(query.order_by(col(GrantedRefund.granted_at), col(GrantedRefund.grant_id)))).all()
+
+
+async def lines_of(session: AsyncSession, order_no: str) -> dict[str, list[GrantedRefundLine]]:
+    """What the order's refunds take of each line, by the id of the refund."""
+    query = select(GrantedRefundLine).where(GrantedRefundLine.order_no == order_no)
+    taken: dict[str, list[GrantedRefundLine]] = {}
+    for line in await session.exec(query.order_by(col(GrantedRefundLine.line_id))):
+        taken.setdefault(line.grant_id, []).append(line)
+    return taken
+
+
+async def given_back(session: AsyncSession, order_no: str) -> int:
+    """What went back, or goes back, because the order's price fell; compensation is no part of it."""
+    found = await session.execute(
+        text("""
+        SELECT coalesce(sum(payout_minor + absorbed_minor - compensation_minor), 0) FROM granted_refunds
+        WHERE order_no = :order_no
+        """),
+        {"order_no": order_no},
+    )
+    return int(found.scalar_one())
+
+
+async def has_unpaid(session: AsyncSession, order_no: str) -> bool:
+    """Whether the provider still has to pay out a refund of the order."""
+    found = await session.execute(
+        text("SELECT 1 FROM refunds WHERE order_no = :order_no AND state <> 'succeeded' LIMIT 1"),
+        {"order_no": order_no},
+    )
+    return found.first() is not None
