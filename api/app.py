@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from api.batch import ITEMS_AT_ONCE
 from api.body import BodyGuard, BodyLimits
+from api.checks import routes as checks
 from api.customers import routes as customers
 from api.dependencies import PrincipalCache, refuse_undeclared
 from api.entities import accounts, rates
@@ -56,6 +57,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     invoices.router,
     ledger.router,
     holds.router,
+    checks.router,
     payment_webhook.router,
     carrier_webhook.router,
     products.router,

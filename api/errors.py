@@ -31,10 +31,12 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "refund_not_found": (404, "No such refund"),
     "invoice_not_found": (404, "No such invoice"),
     "key_not_found": (404, "No such key"),
+    "discrepancy_not_found": (404, "No such discrepancy"),
     "delivery_not_found": (404, "No such delivery"),
     # asked for at the wrong moment
     "order_not_cancellable": (409, "The order can no longer be cancelled"),
     "lifecycle_move_refused": (409, "The order cannot move to this state"),
+    "discrepancy_not_open": (409, "The discrepancy is not there any more"),
     "quantity_exceeded": (409, "More units than are left"),
     "order_not_refundable": (409, "The order was broken off: its money goes back by that"),
     "units_packed": (409, "The units lie in a parcel that has not arrived"),

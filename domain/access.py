@@ -38,6 +38,8 @@ class Permission(StrEnum):
     KEYS_WRITE = "keys:write"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    CHECKS_READ = "checks:read"
+    CHECKS_EXPLAIN = "checks:explain"
     SYSTEM_READ = "system:read"
 
 
@@ -141,6 +143,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CUSTOMERS_WRITE,
             Permission.ENTITIES_READ,
             Permission.ENTITIES_WRITE,
+            Permission.CHECKS_READ,
+            Permission.CHECKS_EXPLAIN,
         }
     ),
     # Keeps orders moving and the masters right; neither records money nor gives keys away.
@@ -167,6 +171,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ENTITIES_READ,
             Permission.WEBHOOKS_READ,
             Permission.WEBHOOKS_WRITE,
+            Permission.CHECKS_READ,
+            Permission.CHECKS_EXPLAIN,
             Permission.SYSTEM_READ,
         }
     ),

@@ -1,10 +1,25 @@
 """SQLModel tables, one file per aggregate. Importing this package makes their metadata complete."""
 
-from models import access, audit, inbox, invoice, journal, masters, order, outbox, payment, refunding, shipping, stock
+from models import (
+    access,
+    audit,
+    consistency,
+    inbox,
+    invoice,
+    journal,
+    masters,
+    order,
+    outbox,
+    payment,
+    refunding,
+    shipping,
+    stock,
+)
 
 __all__ = [
     "access",
     "audit",
+    "consistency",
     "inbox",
     "invoice",
     "journal",

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     anchor_dir: Path | None = Field(None, description="where heads of the chain of events are kept; unset: nowhere")
     anchor_interval_s: float = Field(300.0, gt=0)
     sweep_interval_s: float = Field(2.0, gt=0)
+    watch_interval_s: float = Field(15.0, gt=0)
     temporal_ui_url: str | None = Field(None, description="where operators open the Web UI; orders link to it")
     ready_file: Path | None = Field(None, description="touched by a worker once it polls")
 

@@ -93,7 +93,7 @@ SELECT pg_notify(:channel, destination) FROM message
 # What `after` says of the order; the statement above fills in exactly these.
 _WORDS = [
     "lifecycle", "waiting_for", "cancelling", "total_minor", "paid_minor", "refunded_minor", "written_off_minor",
-    "cancelled", "allocated", "shipped", "delivered", "returned", "invoiced", "recognised",
+    "reduced_minor", "cancelled", "allocated", "shipped", "delivered", "returned", "refunded", "invoiced", "recognised",
 ]  # fmt: skip
 
 

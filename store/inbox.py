@@ -187,25 +187,27 @@ async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> N
     )
 
 
-async def forget_hand_over(session: AsyncSession) -> list[tuple[str, int]]:
+async def forget_hand_over(session: AsyncSession, only: str | None = None) -> list[tuple[str, int]]:
     """Afterwards every message of every open order, and every refund under way, is to be handed over again.
 
-    Returns (order number, inbox id).
+    `only`: of this order. Returns (order number, inbox id).
 
-    For the day Temporal has lost its database. Harmless otherwise: what had its effect has no second one.
+    For the day Temporal has lost its database, or a workflow. Harmless otherwise: no effect happens twice.
     """
     result = await session.execute(
         text("""
         UPDATE inbox_messages m SET handed_over_at = NULL, next_hand_over_at = NULL, hand_over_attempts = 0
         FROM orders o
         WHERE o.order_no = m.order_no AND m.handed_over_at IS NOT NULL
+          AND (CAST(:only AS text) IS NULL OR m.order_no = :only)
           AND ((o.closed_at IS NULL AND m.kind IN ('order.placed', 'payment.settled', 'parcel.scanned',
                                                    'stock.replenished', 'order.adjusted'))
                -- Refunds have a life of their own; of those that began lately nobody knows how far they had come.
                OR (m.kind = 'refund.requested' AND (m.applied_at IS NULL OR m.received_at > now() - interval '30 days'
                    OR EXISTS (SELECT 1 FROM refunds r WHERE r.order_no = m.order_no AND r.state <> 'succeeded'))))
         RETURNING m.order_no, m.inbox_id
-        """)
+        """),
+        {"only": only},
     )
     return [(row.order_no, row.inbox_id) for row in result]
 

@@ -78,11 +78,11 @@ async def template(postgres: LocalPostgres) -> str:
 @pytest.fixture
 async def database(postgres: LocalPostgres, template: str) -> AsyncIterator[Database]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _administer(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, template)
+    administer(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, template)
     engine = create_engine(postgres.url(name))
     yield Database(postgres.url(name), engine, create_sessions(engine))
     await engine.dispose()
-    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+    administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +113,8 @@ async def time_skipping() -> AsyncIterator[StartClock]:
         yield start
 
 
-def _administer(postgres: LocalPostgres, statement: str, *names: str) -> None:
+def administer(postgres: LocalPostgres, statement: str, *names: str) -> None:
+    """Runs one statement about whole databases; `{}` stands for their names."""
     address = postgres.url("postgres").replace("+psycopg", "", 1)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -20,10 +20,13 @@ from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes
 from workers.anchoring import Anchoring
+from workers.checks import ensure_schedules, further_checks
 from workers.signs_of_life import SignsOfLife
 from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
+from workers.watch import Watch
 from workers.wiring import Capabilities, wire
+from workflows.check import CheckWorkflow
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.order.workflow import OrderWorkflow
@@ -31,7 +34,7 @@ from workflows.refunding import RefundWorkflow
 from workflows.relay import RELAY_QUEUE, RelayWorkflow
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
-WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RefundWorkflow, RelayWorkflow)
+WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RefundWorkflow, RelayWorkflow, CheckWorkflow)
 GRACEFUL_SHUTDOWN = timedelta(seconds=10)
 WORKFLOW_TASKS = 16
 DATABASE_STEPS = 10
@@ -67,10 +70,13 @@ async def run(settings: Settings) -> None:
         async def report(event: CarrierEvent) -> None:
             await report_scan(sessions, hand_over, event)
 
-        able = wire(settings, engine, sessions, report)
+        able = wire(settings, engine, sessions, report, further_checks(settings, sessions, client))
         for worker in build_workers(client, able):
             await running.enter_async_context(worker)
-        background = [asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop))]
+        background = [
+            asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop)),
+            asyncio.create_task(Watch(sessions, client, settings.watch_interval_s).run(stop)),
+        ]
         if settings.anchor_dir is not None:
             anchoring = Anchoring(sessions, AnchorFolder(settings.anchor_dir), settings.anchor_interval_s)
             background.append(asyncio.create_task(anchoring.run(stop)))
@@ -104,6 +110,7 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
             able.shipping.apply_scan,
             able.revenue.recognise_revenue,
             able.revenue.reverse_revenue,
+            able.checks.run_checks,
         ],
         CARRIER_QUEUE: [able.shipping.book_shipments, able.shipping.cancel_shipments],
         EINVOICE_QUEUE: [able.invoices.issue_invoice, able.invoices.credit_invoices, able.invoices.credit_refunds],
@@ -146,6 +153,7 @@ async def _connected(stop: asyncio.Event) -> Client | None:
             client = await connect(identity="orderflow-worker")
             # An attribute that the namespace lacks would fail every workflow task.
             await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+            await ensure_schedules(client)
         except (RuntimeError, RPCError):
             _log.warning("Temporal is away, trying again")
             await asyncio.sleep(_RETRY_CONNECT_S)

@@ -1,12 +1,13 @@
 """Where ports meet their adapters: plain constructor calls, read from top to bottom."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities.checks import CheckActivities
 from activities.invoices import InvoiceActivities
 from activities.orders import OrderActivities
 from activities.outbox import OutboxActivities
@@ -30,6 +31,7 @@ from integrations.payment.port import PaymentProvider
 from integrations.payment.simulated import SimulatedPaymentProvider
 from runtime.database import Sessions
 from runtime.settings import Settings
+from store.checks.finding import Check
 
 Report = Callable[[CarrierEvent], Awaitable[None]]
 
@@ -46,11 +48,14 @@ class Capabilities:
     shipping: ShippingActivities
     invoices: InvoiceActivities
     outbox: OutboxActivities
+    checks: CheckActivities
     autopilot: SimulatedCarrier | None
 
 
-def wire(settings: Settings, engine: AsyncEngine, sessions: Sessions, report: Report) -> Capabilities:
-    """Afterwards every port has the adapter that the settings ask for."""
+def wire(
+    settings: Settings, engine: AsyncEngine, sessions: Sessions, report: Report, checks: Sequence[Check] = ()
+) -> Capabilities:
+    """Afterwards every port has the adapter that the settings ask for; `checks` are asked besides our own."""
     carrier = _carrier(settings, report)
     client = build_client()
     notifier = HttpNotifier(client, AddressGuard(allow_private=settings.webhook_allow_private))
@@ -63,6 +68,7 @@ def wire(settings: Settings, engine: AsyncEngine, sessions: Sessions, report: Re
         shipping=ShippingActivities(sessions, carrier),
         invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),
         outbox=OutboxActivities(engine, sessions, notifier),
+        checks=CheckActivities(sessions, checks),
         autopilot=carrier if isinstance(carrier, SimulatedCarrier) and settings.carrier_autopilot else None,
     )
 

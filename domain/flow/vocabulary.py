@@ -235,5 +235,6 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "condition_failed": HoldReason(Role.OPERATIONS, _SOON, "条件无法判断", "A condition could not be decided"),
     "no_flow_matches": HoldReason(Role.OPERATIONS, _SOON, "没有适用的流程", "No flow applies"),
     "visits_exhausted": HoldReason(Role.OPERATIONS, _SOON, "步骤重复过多", "A step was visited too often"),
+    "workflow_lost": HoldReason(Role.OPERATIONS, _SOON, "流程实例丢失", "Workflow was lost more than once"),
     "step_failed": HoldReason(Role.OPERATIONS, _SOON, "步骤失败", "A step failed", core=False),
 }

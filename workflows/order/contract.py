@@ -23,6 +23,11 @@ def order_workflow_id(order_no: str) -> str:
     return f"order/{order_no}"
 
 
+def order_of_workflow_id(workflow_id: str) -> str:
+    """The number of the order whose workflow has this id."""
+    return workflow_id.removeprefix("order/")
+
+
 def follow_up_workflow_id(order_no: str) -> str:
     """The id of the workflow that takes what still comes in for an order that has ended."""
     return f"followup/{order_no}"

@@ -1,0 +1,63 @@
+"""Orders at rest, brought there by the real activities: one that is finished, one that waits, one that was undone."""
+
+from datetime import timedelta
+
+from temporalio.testing import ActivityEnvironment
+
+from activities.invoices import InvoiceActivities
+from activities.orders import CancelInput, CloseInput, OrderActivities, WaitInput
+from activities.payments import PaymentActivities
+from activities.revenue import RevenueActivities
+from activities.shipping import ShippingActivities
+from activities.step import Step
+from activities.stock import StockActivities
+from integrations.carrier.simulated import SimulatedCarrier
+from integrations.einvoice.simulated import SimulatedEInvoiceProvider
+from integrations.memory import Memory
+from integrations.payment.simulated import SimulatedPaymentProvider
+from runtime.database import Sessions
+from tests.factories.books import open_books
+from tests.factories.orders import Line
+from tests.factories.payments import report
+from tests.factories.shipping import ready_to_ship, reported
+
+PRICE = 11_300
+
+
+async def at_rest(sessions: Sessions) -> None:
+    """Afterwards SO-1 is completed with all that belongs to it, SO-2 waits for its money, SO-3 was cancelled."""
+    await open_books(sessions)
+    for order_no in ("SO-1", "SO-2", "SO-3"):
+        await ready_to_ship(sessions, order_no, [Line(quantity=2)])
+    memory = Memory()
+    try:
+        await _finish(sessions, memory)
+        await _undo(sessions, memory)
+    finally:
+        memory.close()
+    wait = WaitInput("SO-2", "pay", 1, "payment.full", timedelta(hours=24))
+    await ActivityEnvironment().run(OrderActivities(sessions).open_wait, wait)
+
+
+async def _finish(sessions: Sessions, memory: Memory) -> None:
+    run, step = ActivityEnvironment().run, Step("SO-1", "node")
+    payments = PaymentActivities(sessions, SimulatedPaymentProvider(memory), tolerance_minor=1)
+    shipping = ShippingActivities(sessions, SimulatedCarrier(memory))
+    await run(payments.apply_payment, await report(sessions, 2 * PRICE, order_no="SO-1"))
+    await run(shipping.book_shipments, step)
+    for hours, status in enumerate(("picked_up", "delivered")):
+        await run(shipping.apply_scan, await reported(sessions, status, hours=hours))
+    await run(RevenueActivities(sessions).recognise_revenue, step)
+    await run(InvoiceActivities(sessions, SimulatedEInvoiceProvider(memory)).issue_invoice, step)
+    await run(OrderActivities(sessions).close_order, CloseInput("SO-1", "completed"))
+
+
+async def _undo(sessions: Sessions, memory: Memory) -> None:
+    run, step = ActivityEnvironment().run, Step("SO-3", "node")
+    payments = PaymentActivities(sessions, SimulatedPaymentProvider(memory), tolerance_minor=1)
+    own = OrderActivities(sessions)
+    await run(payments.apply_payment, await report(sessions, 2 * PRICE, order_no="SO-3"))
+    await run(own.begin_cancel, CancelInput("SO-3", "clerk"))
+    await run(payments.refund_payments, step)
+    await run(StockActivities(sessions, None).release_stock, step)
+    await run(own.close_order, CloseInput("SO-3", "cancelled"))
