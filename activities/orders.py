@@ -10,6 +10,7 @@ from activities.checking import objection
 from activities.failures import translated
 from activities.posting import post_cured, post_unposted
 from activities.step import Fact, Step, StepResult
+from domain.approval import ApprovalState
 from domain.errors import DomainError
 from domain.flow.decide import decide
 from domain.flow.nodes import BranchNode
@@ -17,10 +18,11 @@ from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
 from models.columns import now
 from models.order import Order, OrderDecision
 from runtime.database import Sessions
-from store import events, holds, inbox, orders
+from store import approvals, events, holds, inbox, orders
 from store.events import Event
 from store.holds import Reason
 
+_UNCHECKED = (Lifecycle.RECEIVED, Lifecycle.IN_REVIEW)
 _CHECKED = ("unknown_sku", "price_mismatch", "customer_blocked", "fx_rate_missing")
 
 
@@ -138,7 +140,7 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, step.order_no)
-                if order.lifecycle != Lifecycle.RECEIVED or order.cancel_requested_at is not None:
+                if order.lifecycle not in _UNCHECKED or order.cancel_requested_at is not None:
                     return StepResult(await orders.standing(session, step.order_no))
                 reason = await objection(session, order, step.node)
                 if reason is not None:
@@ -238,6 +240,7 @@ class OrderActivities:
                 if order.cancel_requested_at is None:
                     order.cancel_requested_at = now()
                     order.cancel_reason = await inbox.reason_in(session, cancel.inbox_id, cancel.order_no)
+                    await approvals.void(session, order, "the order is being cancelled", (ApprovalState.OPEN,))
                     asked = Event("order.cancel_requested", actor=cancel.actor, reason=order.cancel_reason)
                     await events.record(session, order, asked)
                 return StepResult(await orders.standing(session, cancel.order_no))
@@ -318,5 +321,6 @@ async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None
     order.lifecycle = moved(order.lifecycle, result)
     order.closed_at = now()
     orders.note_waiting(order, None, None)
+    await approvals.void(session, order, f"the order has ended: {result}", (ApprovalState.OPEN,))
     await holds.resolve(session, order, (), "closed", by="orderflow", reason=f"order {result}")
     await events.record(session, order, Event(f"order.{result}", reason=order.cancel_reason))

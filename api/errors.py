@@ -33,6 +33,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "key_not_found": (404, "No such key"),
     "discrepancy_not_found": (404, "No such discrepancy"),
     "delivery_not_found": (404, "No such delivery"),
+    "approval_not_found": (404, "No such approval"),
     # asked for at the wrong moment
     "order_not_cancellable": (409, "The order can no longer be cancelled"),
     "lifecycle_move_refused": (409, "The order cannot move to this state"),

@@ -183,6 +183,7 @@ class Standing:
     money_in: bool = False
     revenue_due: bool = False
     cancelling: bool = False
+    open_approvals: tuple[str, ...] = ()
     # Grows with every change of the order, so that of two standings the later one is known.
     version: int = 0
 

@@ -4,6 +4,7 @@ from models import (
     access,
     audit,
     consistency,
+    approval,
     inbox,
     invoice,
     journal,
@@ -18,6 +19,7 @@ from models import (
 
 __all__ = [
     "access",
+    "approval",
     "audit",
     "consistency",
     "inbox",

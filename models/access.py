@@ -1,12 +1,13 @@
-"""People and the API keys that act for them."""
+"""People, when they are away, and the API keys that act for them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import TextList, moment, written_at
+from models.columns import TextList, Utc, moment, written_at
 
 
 class Person(SQLModel, table=True):
@@ -20,6 +21,24 @@ class Person(SQLModel, table=True):
     roles: list[str] = Field(default_factory=list, sa_type=TextList)
     superior_id: str | None = None
     active: bool = True
+    updated_at: datetime = written_at()
+
+
+class Absence(SQLModel, table=True):
+    """A time in which a person is away; the delegate is asked in their place."""
+
+    __tablename__ = "absences"
+    __table_args__ = (
+        Index("absences_by_time", "starts_at", "ends_at"),
+        CheckConstraint("starts_at < ends_at", name="absence_ends_later"),
+        CheckConstraint("delegate_id IS DISTINCT FROM person_id", name="absence_delegate_is_another"),
+    )
+
+    person_id: str = Field(primary_key=True, foreign_key="people.person_id")
+    absence_id: str = Field(primary_key=True)
+    starts_at: datetime = Field(sa_type=Utc)
+    ends_at: datetime = Field(sa_type=Utc)
+    delegate_id: str | None = Field(default=None, foreign_key="people.person_id")
     updated_at: datetime = written_at()
 
 

@@ -47,7 +47,9 @@ SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requ
        l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced, l.recognised,
        l.refunded, s.booked, s.failed,
        ARRAY(SELECT reason_code FROM order_holds h
-             WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds
+             WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds,
+       ARRAY(SELECT approval_id FROM approvals a
+             WHERE a.order_no = o.order_no AND a.state = 'open' ORDER BY a.approval_id) AS approvals
 FROM orders o
 CROSS JOIN LATERAL (
     SELECT sum(quantity) AS ordered, sum(cancelled) AS cancelled, sum(allocated) AS allocated, sum(shipped) AS shipped,
@@ -80,6 +82,7 @@ async def standing(session: AsyncSession, order_no: str) -> Standing:
         money_in=row.paid_minor > row.refunded_minor,
         revenue_due=row.delivered > row.recognised,
         cancelling=row.cancel_requested_at is not None,
+        open_approvals=tuple(row.approvals),
         version=row.last_event_seq,
     )
 

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.checks import CheckActivities
+from activities.approvals import ApprovalActivities
 from activities.invoices import InvoiceActivities
 from activities.orders import OrderActivities
 from activities.outbox import OutboxActivities
@@ -41,6 +42,7 @@ class Capabilities:
     """Every activity class, ready to be registered, and the simulated carrier if it moves parcels by itself."""
 
     orders: OrderActivities
+    approvals: ApprovalActivities
     stock: StockActivities
     payments: PaymentActivities
     refunding: RefundActivities
@@ -61,6 +63,7 @@ def wire(
     notifier = HttpNotifier(client, AddressGuard(allow_private=settings.webhook_allow_private))
     return Capabilities(
         orders=OrderActivities(sessions),
+        approvals=ApprovalActivities(sessions),
         stock=StockActivities(sessions, settings.reservation_ttl),
         payments=PaymentActivities(sessions, _payment_provider(settings), settings.payment_tolerance_minor),
         refunding=RefundActivities(sessions),

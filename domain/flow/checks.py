@@ -17,11 +17,14 @@ from domain.flow.vocabulary import (
     AUDIENCES,
     COMPENSATIONS,
     EVENTS,
+    HOLD_REASONS,
     MOMENTS,
     NOTICES,
     QUEUES,
+    ROLES,
     compensation_of,
 )
+from domain.working_calendar import CALENDARS
 
 _NAMES: Mapping[Registry, Collection[str]] = {
     Registry.ACTION: ACTIONS,
@@ -31,6 +34,9 @@ _NAMES: Mapping[Registry, Collection[str]] = {
     Registry.AUDIENCE: AUDIENCES,
     Registry.QUEUE: QUEUES,
     Registry.MOMENT: MOMENTS,
+    Registry.ROLE: ROLES,
+    Registry.CALENDAR: CALENDARS,
+    Registry.HOLD_REASON: HOLD_REASONS,
 }
 
 _NODE: TypeAdapter[NodeBase] = TypeAdapter(Node)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from domain.flow.approval_node import ApprovalNode
 from domain.flow.parts import (
     ConditionText,
     Duration,
@@ -238,6 +239,14 @@ class EndNode(NodeBase):
 
 
 Node = Annotated[
-    ActionNode | BranchNode | WaitNode | TimerNode | NotifyNode | CompensateNode | ExceptionNode | EndNode,
+    ActionNode
+    | ApprovalNode
+    | BranchNode
+    | WaitNode
+    | TimerNode
+    | NotifyNode
+    | CompensateNode
+    | ExceptionNode
+    | EndNode,
     Field(discriminator="kind"),
 ]

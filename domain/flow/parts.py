@@ -65,6 +65,9 @@ class Registry(StrEnum):
     AUDIENCE = "audience"
     QUEUE = "queue"
     MOMENT = "moment"
+    ROLE = "role"
+    CALENDAR = "calendar"
+    HOLD_REASON = "hold_reason"
 
 
 @dataclass(frozen=True, slots=True)

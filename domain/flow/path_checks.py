@@ -6,6 +6,7 @@ reached with every successful exit of a step closed, then some path gets there w
 
 from collections.abc import Iterator
 
+from domain.flow.approval_node import ApprovalNode
 from domain.flow.graph import FlowGraph, Passable
 from domain.flow.nodes import Choice, CompensateNode, EndNode, ExceptionNode, Result
 from domain.flow.parts import Link, Outcome
@@ -20,6 +21,7 @@ def check_paths(graph: FlowGraph) -> Iterator[Problem]:
     yield from _uncompensated_failures(graph)
     yield from _money_taken_twice(graph)
     yield from _missing_core_steps(graph)
+    yield from _approvals_before_posting(graph)
 
 
 def _unreachable(graph: FlowGraph) -> Iterator[Problem]:
@@ -104,6 +106,22 @@ def _core_steps_out_of_order(graph: FlowGraph, starts: set[str], missing: set[st
         for node_id in without:
             if graph.nodes[node_id].step in core.steps:
                 yield Problem(node_id, "core_step_order", f"{core.name} can start before {core.after} is done")
+
+
+def _approvals_before_posting(graph: FlowGraph) -> Iterator[Problem]:
+    """Delivered goods are revenue, whether or not anybody agrees: people review what was posted, and hold back none."""
+    by_name = {core.name: core for core in CORE_STEPS}
+    delivered, revenue = by_name["delivery"].steps, by_name["revenue"]
+    starts = [
+        link.target
+        for node_id in graph.reachable
+        if graph.nodes[node_id].step in delivered
+        for link in graph.links[node_id]
+        if link.outcome is Outcome.DONE
+    ]
+    for node_id in graph.reach(starts, _closing(graph, revenue)):
+        if isinstance(graph.nodes[node_id], ApprovalNode):
+            yield Problem(node_id, "approval_before_posting", "an approval stands between delivery and revenue")
 
 
 def _fresh_starts(graph: FlowGraph) -> set[str]:

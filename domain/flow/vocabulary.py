@@ -232,6 +232,8 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "posting_failed": HoldReason(Role.FINANCE, _SOON, "记账失败", "Posting failed"),
     "refund_failed": HoldReason(Role.FINANCE, _SOON, "退款失败", "Refund failed"),
     "account_mapping_missing": HoldReason(Role.FINANCE, _SOON, "缺少科目映射", "Account mapping missing"),
+    "approval_rejected": HoldReason(Role.OPERATIONS, _SOON, "审批未通过", "An approval was rejected or timed out"),
+    "review_rejected": HoldReason(Role.FINANCE, _DAY, "财务复核未通过", "Finance review rejected or timed out"),
     "condition_failed": HoldReason(Role.OPERATIONS, _SOON, "条件无法判断", "A condition could not be decided"),
     "no_flow_matches": HoldReason(Role.OPERATIONS, _SOON, "没有适用的流程", "No flow applies"),
     "visits_exhausted": HoldReason(Role.OPERATIONS, _SOON, "步骤重复过多", "A step was visited too often"),

@@ -27,6 +27,7 @@ from activities.orders import (
 from activities.step import Fact, Step, StepResult
 from domain.flow.decide import decide
 from domain.order import Standing, has_ended
+from tests.fakes.desk import Desk, Word
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Shop:
     """State of the one order that the shop has, and the script of what goes wrong."""
 
     standing: Standing = field(default_factory=Standing)
-    inbox: dict[int, Payment | Scan | None] = field(default_factory=dict)
+    inbox: dict[int, Payment | Scan | Word | None] = field(default_factory=dict)
     # How many more times a step holds (by reason), fails finally (by code) or finds nobody (retryable error).
     holds: dict[str, list[str]] = field(default_factory=dict)
     fails: dict[str, list[str]] = field(default_factory=dict)
@@ -61,6 +62,9 @@ class Shop:
     calls: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(self, self.calls)
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         return [
@@ -88,9 +92,12 @@ class Shop:
             self.credit_invoices,
             self.recognise_revenue,
             self.reverse_revenue,
+            self.apply_decision,
+            *self.desk.activities(),
         ]
 
-    def _now(self, **changes: Any) -> StepResult:
+    def now(self, **changes: Any) -> StepResult:
+        """How the order stands after these changes."""
         self.standing = dataclasses.replace(self.standing, version=self.standing.version + 1, **changes)
         return StepResult(self.standing)
 
@@ -104,9 +111,9 @@ class Shop:
             raise ApplicationError(code, type=code, non_retryable=True)
         if self.holds.get(name):
             reason = self.holds[name].pop(0)
-            held = self._now(blocking_holds=(*self.standing.blocking_holds, reason))
+            held = self.now(blocking_holds=(*self.standing.blocking_holds, reason))
             return dataclasses.replace(held, held=reason)
-        return self._now(**changes)
+        return self.now(**changes)
 
     @activity.defn
     async def check_order(self, step: Step) -> StepResult:
@@ -140,12 +147,13 @@ class Shop:
         self.calls.append("begin_cancel")
         if self.standing.handed_over or has_ended(self.standing.lifecycle):
             raise ApplicationError("order_not_cancellable", type="order_not_cancellable", non_retryable=True)
-        return self._now(cancelling=True)
+        self.desk.void_open()
+        return self.now(cancelling=True, open_approvals=())
 
     @activity.defn
     async def withdraw_cancel(self, cancel: CancelInput) -> StepResult:
         self.calls.append("withdraw_cancel")
-        return self._now(cancelling=False)
+        return self.now(cancelling=False)
 
     @activity.defn
     async def close_order(self, close: CloseInput) -> StepResult:
@@ -154,7 +162,7 @@ class Shop:
     @activity.defn
     async def notify(self, note: NotifyInput) -> StepResult:
         self.notices.append(note.event)
-        return self._now()
+        return self.now()
 
     @activity.defn
     async def acknowledge(self, fact: Fact) -> StepResult:
@@ -203,6 +211,10 @@ class Shop:
         return self._applied("apply_scan", fact)
 
     @activity.defn
+    async def apply_decision(self, fact: Fact) -> StepResult:
+        return self._applied("apply_decision", fact)
+
+    @activity.defn
     async def issue_invoice(self, step: Step) -> StepResult:
         return self._step("issue_invoice", invoice="full")
 
@@ -221,7 +233,7 @@ class Shop:
     def _applied(self, name: str, fact: Fact) -> StepResult:
         if fact.inbox_id not in self.inbox:
             self.calls.append(f"{name} forged")
-            return dataclasses.replace(self._now(), outcome="ignored")
+            return dataclasses.replace(self.now(), outcome="ignored")
         match self.inbox[fact.inbox_id]:
             case Payment(status=status, hold=hold):
                 holds = (hold,) if hold else self.standing.blocking_holds
@@ -230,5 +242,9 @@ class Shop:
                 holds = (hold,) if hold else self.standing.blocking_holds
                 due = status in ("delivered", "partially_delivered")
                 return self._step(name, fulfilment=status, revenue_due=due, blocking_holds=holds)
+            case Word() as word:
+                outcome = self.desk.hear(word)
+                step = self._step(name, open_approvals=self.desk.still_open())
+                return dataclasses.replace(step, outcome=outcome)
             case _:
                 return self._step(name)

@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 
+from tests.fakes.desk import Word
 from tests.fakes.patience import eventually
 from tests.fakes.shop import Payment, Scan
-from tests.replay.stage import Clock, Play
+from tests.replay.stage import Clock, Play, Scenario
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import (
     ORDERS_QUEUE,
@@ -26,9 +28,14 @@ from workflows.refunding import RefundInput, RefundWorkflow, refund_workflow_id
 from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
 
 Act = Callable[[Play], Awaitable[None]]
-Fact = Payment | Scan | None
+Fact = Payment | Scan | Word | None
 
 _NO_SUCH_ROW = 999
+
+
+def order(name: str, *acts: Act, **differences: Any) -> Scenario:
+    """A way through the order workflow; what differs from an ordinary order in an ordinary shop is given by name."""
+    return Scenario(f"order/{name}", (place, *acts), **differences)
 
 
 async def place(play: Play) -> None:
@@ -90,6 +97,11 @@ def scan(status: str, hold: str | None = None) -> Act:
 def goods() -> Act:
     """Goods have come in."""
     return _tell("stock.replenished", None)
+
+
+def say(person: str, action: str) -> Act:
+    """A person has said something to the approval that is open."""
+    return _tell("approval.decided", Word(person, action))
 
 
 def repeat(signal: str, inbox_id: int) -> Act:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from domain.flow.definition import FlowDefinition
 from domain.flow.document import parse_definition
@@ -16,7 +16,6 @@ from tests.factories.flows import Document, order_facts, sound_document
 from tests.fakes.shop import Payment, Scan, Shop
 from tests.replay import aftermath
 from tests.replay.acts import (
-    Act,
     adjust,
     asked,
     begin_to_cancel,
@@ -30,8 +29,8 @@ from tests.replay.acts import (
     forge,
     goods,
     is_quiet,
+    order,
     pay,
-    place,
     refuses,
     relay,
     repeat,
@@ -41,6 +40,7 @@ from tests.replay.acts import (
     skip,
     wait,
 )
+from tests.replay.approval_scenarios import approvals, approvals_over_time, late_decision
 from tests.replay.stage import Clock, Post, Scenario
 
 _DELIVERED: Final = (scan("delivered"), ends("completed"))
@@ -49,11 +49,6 @@ _CANCELLED: Final = (cancel, ends("cancelled"))
 _RETRY: Final = resolve("retry")
 _HALF_AN_HOUR: Final = timedelta(minutes=31)
 _UNPAID_FOR_TOO_LONG: Final = timedelta(hours=24, minutes=5)
-
-
-def order(name: str, *acts: Act, **differences: Any) -> Scenario:
-    """A way through the order workflow; what differs from an ordinary order in an ordinary shop is given by name."""
-    return Scenario(f"order/{name}", (place, *acts), **differences)
 
 
 def on_skipping_clock(scenarios: Iterator[Scenario]) -> Iterator[Scenario]:
@@ -69,7 +64,11 @@ def _ordinary() -> Iterator[Scenario]:
     yield order("paid_later", *_DELIVERED, shop=_on_credit, facts=partial(order_facts, payment__terms="on_credit"))
     yield order("adjusted", pay(), adjust(), *_DELIVERED)
     yield order("told_twice", pay(), repeat("payment_settled", 1), *_DELIVERED)
-    yield order("forged", *map(forge, ("payment_settled", "parcel_scanned", "stock_replenished")), *_CANCELLED)
+    yield order(
+        "forged",
+        *map(forge, ("payment_settled", "parcel_scanned", "stock_replenished", "approval_decided")),
+        *_CANCELLED,
+    )
     yield order(
         "scanned_in_parts",
         pay(),
@@ -336,6 +335,7 @@ def _others() -> Iterator[Scenario]:
         (follow_up("stock.replenished", None), ends("SO-GOODS-COME")),
         shop=_ended,
     )
+    yield late_decision()
     yield Scenario(
         "follow_up/refund_repeated",
         (follow_up("payment.settled", Payment()), ends("SO-REFUND-REPEATED")),
@@ -440,7 +440,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         *_unbooked(),
         *_cancelled(),
         *_cancelled_in_vain(),
-        *on_skipping_clock(itertools.chain(_over_time(), _away_for_long(), _after_a_pause())),
+        *approvals(),
+        *on_skipping_clock(itertools.chain(_over_time(), _away_for_long(), _after_a_pause(), approvals_over_time())),
         *_flows(),
         *_flows_with_own_lanes(),
         *_others(),

@@ -169,6 +169,8 @@ async def perform(scenario: Scenario, server: Client, runner: WorkflowRunner | N
         if scenario.clock is Clock.SKIPPING:
             environment = await stack.enter_async_context(_skipping_server())
         shop, post, witness = scenario.shop(), scenario.post(), Witness()
+        if scenario.clock is Clock.SKIPPING:
+            shop.desk.clock = environment.get_current_time
         for queue in _QUEUES:
             worker = Worker(
                 environment.client,

@@ -16,6 +16,7 @@ from domain.flow.definition import FlowDefinition, FlowSnapshot
 from domain.flow.vocabulary import FactValue
 from flows import builtin_flows
 from tests.factories.flows import order_facts
+from tests.fakes.desk import Word
 from tests.fakes.shop import Payment, Scan, Shop
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import (
@@ -44,10 +45,11 @@ class Running:
     shop: Shop
     handle: WorkflowHandle[OrderWorkflow, OrderResult]
 
-    async def tell(self, inbox_id: int, fact: Payment | Scan | None) -> None:
+    async def tell(self, inbox_id: int, fact: Payment | Scan | Word | None) -> None:
         """The fact is committed and signalled."""
         self.shop.inbox[inbox_id] = fact
-        kind = {Payment: "payment.settled", Scan: "parcel.scanned"}.get(type(fact), "stock.replenished")
+        kinds = {Payment: "payment.settled", Scan: "parcel.scanned", Word: "approval.decided"}
+        kind = kinds.get(type(fact), "stock.replenished")
         await self.handle.signal(SIGNALS[kind], FactSignal(inbox_id))
 
     async def forge(self, signal: str, inbox_id: int) -> None:
@@ -80,6 +82,7 @@ async def start(time_skipping: TimeSkipping) -> AsyncIterator[Start]:
 
         async def begin(shop: Shop, flow: FlowDefinition | None = None, **facts: FactValue) -> Running:
             environment = await time_skipping()
+            shop.desk.clock = environment.get_current_time
             for queue in (ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
                 worker = Worker(
                     environment.client,

@@ -100,4 +100,5 @@ SIGNALS = {
     "parcel.scanned": "parcel_scanned",
     "stock.replenished": "stock_replenished",
     "order.adjusted": "order_adjusted",
+    "approval.decided": "approval_decided",
 }

@@ -137,3 +137,7 @@ class HearsFacts:
     @workflow.signal(description="The order is not what it was: a part of it was refunded")
     def order_adjusted(self, signal: FactSignal) -> None:
         self._inlet.hear("order.adjusted", signal)
+
+    @workflow.signal(description="Somebody has decided about an approval")
+    def approval_decided(self, signal: FactSignal) -> None:
+        self._inlet.hear("approval.decided", signal)

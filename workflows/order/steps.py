@@ -7,6 +7,7 @@ from typing import Any, Final
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.approvals import ApprovalActivities
     from activities.invoices import InvoiceActivities
     from activities.orders import OrderActivities
     from activities.payments import PaymentActivities
@@ -56,4 +57,5 @@ FACTS: Final[dict[str, Callable[..., Any]]] = {
     "parcel.scanned": ShippingActivities.apply_scan,
     "stock.replenished": OrderActivities.acknowledge,
     "order.adjusted": OrderActivities.acknowledge,
+    "approval.decided": ApprovalActivities.apply_decision,
 }

@@ -31,9 +31,10 @@ from workflows.order.nodes.exception import offers
 class OrderWorkflow(HearsFacts):
     """Takes an order through its flow and ends when the order has ended, its facts applied and its money settled.
 
-    Signals bring facts (`payment_settled`, `parcel_scanned`, `stock_replenished`); updates ask for something (`cancel`
-    before goods have left, `resolve_exception` while the order is held); `state` tells how it stands. An order that is
-    broken off is undone in reverse: parcels voided, invoices credited, money refunded, stock released.
+    Signals bring facts and decisions (`payment_settled`, `parcel_scanned`, `stock_replenished`, `approval_decided`);
+    updates ask for something (`cancel` before goods have left, `resolve_exception` while the order is held); `state`
+    tells how it stands. An order that is broken off is undone in reverse: parcels voided, invoices credited, money
+    refunded, stock released.
     """
 
     @workflow.init

@@ -31,6 +31,11 @@ NODES = st.one_of(
     node("compensate", next=IDS),
     node("exception", choices=st.lists(st.sampled_from(["retry", "skip", "cancel"]), min_size=1, max_size=4)),
     node("exception", choices=st.just(["jump"]), targets=st.lists(IDS, min_size=1, max_size=3)),
+    node(
+        "approval",
+        assignees=st.sampled_from([[{"role": "gm"}], [{"role": "nobody"}], [{"user": "x"}]]),
+        outcomes=st.fixed_dictionaries({"approved": IDS, "rejected": IDS}),
+    ),
     node("end", result=st.sampled_from(list(Result))),
 )
 

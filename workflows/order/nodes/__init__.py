@@ -3,6 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from domain.flow.approval_node import ApprovalNode
     from domain.flow.nodes import (
         ActionNode,
         BranchNode,
@@ -17,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     )
 
 from workflows.order.course import LANE, Course
-from workflows.order.nodes import action, branch, compensate, end, exception, notify, timer, wait
+from workflows.order.nodes import action, approval, branch, compensate, end, exception, notify, timer, wait
 from workflows.order.nodes.end import Ended
 
 _OWN_LANE = ExceptionNode(kind="exception", choices=(Choice.RETRY, Choice.CANCEL))
@@ -33,6 +34,8 @@ async def run_node(course: Course) -> str | Ended:
     match node_at(course):
         case ActionNode() as node:
             return await action.run(course, node)
+        case ApprovalNode() as node:
+            return await approval.run(course, node)
         case BranchNode() as node:
             return await branch.run(course, node)
         case WaitNode() as node:

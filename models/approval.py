@@ -1,0 +1,99 @@
+"""Approvals: what is asked of people, of whom, and every word that was said about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from models.columns import Document, TextList, Utc, minor, moment, written_at
+
+
+class Approval(SQLModel, table=True):
+    """One visit of one approval node. `content_sha256`: what is approved; an order that differs voids it.
+
+    `content` is what is approved beyond the order itself, where somebody else than the order asks.
+    """
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        UniqueConstraint("order_no", "node", "visit", name="approval_of_visit"),
+        Index("approvals_open_of_order", "order_no", postgresql_where=text("state = 'open'")),
+        Index("approvals_by_deadline", "state", "deadline_at", "approval_id"),
+        CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="approval_closed_once"),
+    )
+
+    approval_id: str = Field(primary_key=True)
+    order_no: str = Field(foreign_key="orders.order_no")
+    node: str
+    visit: int
+    # The workflow that waits for the outcome.
+    workflow_id: str
+    flow_key: str
+    flow_version: int
+    rules: dict[str, Any] = Field(sa_type=Document)
+    submitter: str
+    # Those who do not decide here, because the order is theirs.
+    interested: list[str] = Field(default_factory=list, sa_type=TextList)
+    content: str = ""
+    content_sha256: str
+    amount_minor: int = minor()
+    currency: str
+    state: str = "open"
+    level: int = 0
+    deadline_at: datetime = Field(sa_type=Utc)
+    remind_at: list[datetime] = Field(default_factory=list, sa_type=ARRAY(DateTime(timezone=True)))
+    reminded: int = 0
+    opened_at: datetime = written_at()
+    closed_at: datetime | None = moment()
+    closed_by: str | None = None
+    last_trail_seq: int = 0
+
+
+class ApprovalAssignment(SQLModel, table=True):
+    """A person on the list of one level; `role`: the one they were found by."""
+
+    __tablename__ = "approval_assignments"
+    __table_args__ = (
+        Index("approval_assignments_of_person", "person_id", "approval_id"),
+        Index("approval_assignments_of_role", "role", "approval_id"),
+    )
+
+    approval_id: str = Field(primary_key=True, foreign_key="approvals.approval_id")
+    level: int = Field(primary_key=True)
+    person_id: str = Field(primary_key=True)
+    on_behalf_of: str | None = None
+    role: str | None = None
+    # asked -> approved | rejected | returned | transferred | dropped
+    state: str = "asked"
+    since: datetime = written_at()
+
+
+class ApprovalTrailEntry(SQLModel, table=True):
+    """One append-only line of an approval's story. People's own words are here and in the inbox, nowhere else."""
+
+    __tablename__ = "approval_trail"
+    __table_args__ = (
+        UniqueConstraint("approval_id", "seq", name="approval_trail_seq"),
+        UniqueConstraint("approval_id", "inbox_id", name="approval_trail_message_once"),
+    )
+
+    trail_id: int | None = Field(
+        default=None, sa_column=Column("trail_id", BigInteger, Identity(always=True), primary_key=True)
+    )
+    approval_id: str = Field(foreign_key="approvals.approval_id")
+    seq: int
+    kind: str
+    actor: str
+    on_behalf_of: str | None = None
+    level: int
+    decision: str | None = None
+    outcome: str | None = None
+    comment: str | None = None
+    inbox_id: int | None = Field(default=None, sa_type=BigInteger)
+    flow_version: int
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=Document)
+    at: datetime = written_at()

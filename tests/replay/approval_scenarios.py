@@ -1,0 +1,90 @@
+"""Every way through an approval, by name."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from activities.approvals import ApprovalInput
+from domain.approval import ApprovalState, Asked, Round
+from domain.flow.definition import FlowDefinition
+from domain.flow.document import parse_definition
+from domain.order import Standing
+from tests.factories.approvals import gm_approval
+from tests.factories.flows import sound_document
+from tests.fakes.desk import Open, Word
+from tests.fakes.shop import Shop
+from tests.replay.acts import cancel, ends, follow_up, order, pay, repeat, resolve, say, scan, skip
+from tests.replay.stage import Scenario
+
+_PAID_AND_DELIVERED: Final = (pay(), scan("delivered"), ends("completed"))
+
+
+def approvals() -> Iterator[Scenario]:
+    """People are asked, and answer."""
+    approve = say("gina", "approve")
+    yield order("approved", approve, *_PAID_AND_DELIVERED, flow=_asking)
+    yield order("approval_rejected", say("gina", "reject"), ends("rejected"), flow=_asking)
+    yield order("approval_withdrawn", say("sally", "withdraw"), ends("rejected"), flow=_asking)
+    yield order("approval_by_the_wrong_person", say("fred", "approve"), approve, *_PAID_AND_DELIVERED, flow=_asking)
+    yield order("approval_said_twice", approve, repeat("approval_decided", 1), *_PAID_AND_DELIVERED, flow=_asking)
+    yield order("approval_superseded", approve, say("gina", "reject"), *_PAID_AND_DELIVERED, flow=_asking)
+    yield order("approval_asked_anew", say("orderflow", "change"), approve, *_PAID_AND_DELIVERED, flow=_asking)
+    yield order("approval_returned", say("gina", "return"), approve, *_PAID_AND_DELIVERED, flow=_returning)
+    yield order("approval_cancelled", cancel, ends("cancelled"), flow=_asking)
+    yield order(
+        "approval_rejected_to_the_lane",
+        say("gina", "reject"),
+        resolve("retry"),
+        approve,
+        *_PAID_AND_DELIVERED,
+        flow=_to_lane,
+    )
+
+
+def approvals_over_time() -> Iterator[Scenario]:
+    """People are asked, and do not answer in time."""
+    yield order("approval_timed_out", ends("rejected"), flow=_asking)
+    yield order(
+        "approval_escalated",
+        skip(timedelta(minutes=32)),
+        say("vera", "approve"),
+        *_PAID_AND_DELIVERED,
+        flow=_asking,
+    )
+
+
+def late_decision() -> Scenario:
+    """A decision comes for an order that has ended."""
+    return Scenario(
+        "follow_up/late_decision",
+        (follow_up("approval.decided", Word("gina", "approve")), ends("SO-LATE-DECISION")),
+        shop=_ended_in_review,
+    )
+
+
+def _ended_in_review() -> Shop:
+    shop = Shop(standing=Standing(lifecycle="expired", version=7))
+    asked = ApprovalInput("SO-LATE-DECISION", "gm", 1, "plain", 1, gm_approval())
+    shop.desk.opened["AP-1"] = Open(asked, Round(0, (Asked("gina"),)), datetime.now(UTC), ApprovalState.TIMED_OUT)
+    return shop
+
+
+def _asking() -> FlowDefinition:
+    return _asked(approved="reserve", rejected="no", no={"kind": "end", "result": "rejected"})
+
+
+def _returning() -> FlowDefinition:
+    again = {"kind": "action", "action": "order.check", "next": "gm"}
+    return _asked(approved="reserve", rejected="again", returned="again", again=again)
+
+
+def _to_lane() -> FlowDefinition:
+    return _asked(approved="reserve", rejected="lane")
+
+
+def _asked(**ways_and_nodes: Any) -> FlowDefinition:
+    """The general manager is asked first; texts are the ways from there, documents further nodes."""
+    ways = {name: way for name, way in ways_and_nodes.items() if isinstance(way, str)}
+    nodes = {name: node for name, node in ways_and_nodes.items() if not isinstance(node, str)}
+    gm = gm_approval(outcomes=ways).model_dump(mode="json", exclude_defaults=True)
+    return parse_definition(sound_document(gm=gm, **nodes) | {"start": "gm"})
