@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.approvals import routes as approvals
 from api.batch import ITEMS_AT_ONCE
 from api.body import BodyGuard, BodyLimits
 from api.checks import routes as checks
@@ -31,7 +32,7 @@ from api.orders.streams import Streams
 from api.payment_methods import routes as payment_methods
 from api.payments import routes as payments
 from api.payments import webhook as payment_webhook
-from api.people import keys
+from api.people import absences, keys
 from api.people import routes as people
 from api.products import routes as products
 from api.refunding import routes as refunding
@@ -58,6 +59,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     ledger.router,
     holds.router,
     checks.router,
+    approvals.router,
     payment_webhook.router,
     carrier_webhook.router,
     products.router,
@@ -65,6 +67,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     warehouses.router,
     people.router,
     keys.router,
+    absences.router,
     entities.router,
     accounts.router,
     rates.router,
@@ -75,7 +78,9 @@ ROUTERS: Final[Sequence[APIRouter]] = (
 
 # Requests of many items.
 _BATCH_BYTES: Final = 4 * 1024 * 1024
-_LARGER: Final = dict.fromkeys(("/v1/orders:batch", "/v1/payments:batch", "/v1/stock/receipts"), _BATCH_BYTES)
+_LARGER: Final = dict.fromkeys(
+    ("/v1/orders:batch", "/v1/payments:batch", "/v1/stock/receipts", "/v1/approvals:decide"), _BATCH_BYTES
+)
 _SIGNED: Final = ("/v1/webhooks/payments/", "/v1/webhooks/carrier")
 
 
@@ -124,7 +129,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.engine, app.state.sessions = engine, create_sessions(engine)
         # Lazy: the API starts, takes orders in and answers reads while Temporal is away.
         app.state.temporal = app.state.given_temporal or await connect(lazy=True, identity="orderflow-api")
-        app.state.hand_over = HandOver(app.state.sessions, app.state.temporal)
+        app.state.hand_over = HandOver(app.state.sessions, app.state.temporal, app.state.settings.time_scale)
         await app.state.hand_over.start()
         open_parts.push_async_callback(app.state.hand_over.stop)
         yield

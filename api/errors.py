@@ -34,7 +34,12 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "discrepancy_not_found": (404, "No such discrepancy"),
     "delivery_not_found": (404, "No such delivery"),
     "approval_not_found": (404, "No such approval"),
+    # somebody else's to say
+    "not_assignee": (403, "Others are asked to decide about this"),
     # asked for at the wrong moment
+    "approval_not_open": (409, "The approval is not open any more"),
+    "already_decided": (409, "You have decided about this already"),
+    "return_not_offered": (409, "This approval cannot send the order back"),
     "order_not_cancellable": (409, "The order can no longer be cancelled"),
     "lifecycle_move_refused": (409, "The order cannot move to this state"),
     "discrepancy_not_open": (409, "The discrepancy is not there any more"),
@@ -71,6 +76,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "flow_refused": (422, "The flow cannot be used as it is"),
     "condition_refused": (422, "A condition cannot be used as it is"),
     "rate_of_own_currency": (422, "The functional currency needs no rate"),
+    "unknown_delegate": (422, "The delegate is not known, or is the person who is away"),
     "unknown_superior": (422, "The superior is not known, or would be their own superior"),
     # impossible unless we are wrong
     "unbalanced_entry": (500, "An entry would not balance"),
@@ -86,6 +92,8 @@ _TEMPORAL_AWAY: Final = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.CANCELLED,
         RPCStatusCode.ABORTED,
+        # An update that met a workflow which was just ending: the next try finds it ended.
+        RPCStatusCode.FAILED_PRECONDITION,
         RPCStatusCode.INTERNAL,
         RPCStatusCode.UNKNOWN,
     }

@@ -31,6 +31,9 @@ class Permission(StrEnum):
     CUSTOMERS_WRITE = "customers:write"
     WAREHOUSES_READ = "warehouses:read"
     WAREHOUSES_WRITE = "warehouses:write"
+    APPROVALS_READ = "approvals:read"
+    APPROVALS_DECIDE = "approvals:decide"
+    ABSENCES_WRITE = "absences:write"
     PEOPLE_READ = "people:read"
     PEOPLE_WRITE = "people:write"
     ENTITIES_READ = "entities:read"
@@ -48,8 +51,11 @@ SCOPES: frozenset[str] = frozenset({PRICED})
 """What a key may be trusted with beyond the roles of its person; `orders:priced`: it sets prices."""
 
 _ALL = frozenset(Permission)
+# Whoever works here may be asked to decide, and says when they are away. What they see is what names them.
+_COLLEAGUE = {Permission.APPROVALS_READ, Permission.APPROVALS_DECIDE, Permission.ABSENCES_WRITE}
 # Those who decide see figures and progress, and change nothing but by their decisions.
 _OVERSIGHT = {
+    *_COLLEAGUE,
     Permission.ORDERS_READ,
     Permission.ORDERS_MONEY,
     Permission.PAYMENTS_READ,
@@ -62,6 +68,7 @@ _OVERSIGHT = {
     Permission.PEOPLE_READ,
 }
 _SALES = {
+    *_COLLEAGUE,
     Permission.ORDERS_PLACE,
     Permission.ORDERS_READ,
     Permission.ORDERS_CANCEL,
@@ -101,6 +108,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     # Goods without prices and without the customer's contact; the shipping note has the address.
     Role.WAREHOUSE: frozenset(
         {
+            *_COLLEAGUE,
             Permission.ORDERS_READ,
             Permission.ORDERS_RESOLVE,
             Permission.STOCK_READ,
@@ -112,6 +120,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     ),
     Role.SERVICE: frozenset(
         {
+            *_COLLEAGUE,
             Permission.ORDERS_READ,
             Permission.ORDERS_CANCEL,
             Permission.ORDERS_RESOLVE,
@@ -128,6 +137,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     # Money, books and credit; neither goods nor the customer's contact.
     Role.FINANCE: frozenset(
         {
+            *_COLLEAGUE,
             Permission.ORDERS_READ,
             Permission.ORDERS_RESOLVE,
             Permission.ORDERS_MONEY,
@@ -150,6 +160,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     # Keeps orders moving and the masters right; neither records money nor gives keys away.
     Role.OPERATIONS: frozenset(
         {
+            *_COLLEAGUE,
             Permission.ORDERS_PLACE,
             Permission.ORDERS_READ,
             Permission.ORDERS_CANCEL,

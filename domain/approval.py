@@ -5,8 +5,33 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.errors import DomainError
 from domain.flow.approval_node import ApprovalNode, Approver, Level
 from domain.working_calendar import CALENDARS, Due, due_after
+
+
+class ApprovalNotOpen(DomainError):
+    """The approval was decided, has timed out, was withdrawn, or is void."""
+
+    code = "approval_not_open"
+
+
+class NotAssignee(DomainError):
+    """Others are asked, or the act belongs to the submitter or operations."""
+
+    code = "not_assignee"
+
+
+class AlreadyDecided(DomainError):
+    """The person has said their word; others of the same level still have to."""
+
+    code = "already_decided"
+
+
+class ReturnNotOffered(DomainError):
+    """The approval's flow has nowhere to send the order back to."""
+
+    code = "return_not_offered"
 
 
 class ApprovalState(StrEnum):

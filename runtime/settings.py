@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     anchor_interval_s: float = Field(300.0, gt=0)
     sweep_interval_s: float = Field(2.0, gt=0)
     watch_interval_s: float = Field(15.0, gt=0)
+    time_scale: float = Field(1.0, gt=0, le=1, description="spans of flows times this; demonstrations only")
     temporal_ui_url: str | None = Field(None, description="where operators open the Web UI; orders link to it")
     ready_file: Path | None = Field(None, description="touched by a worker once it polls")
 
@@ -106,6 +107,8 @@ class Settings(BaseSettings):
             problems.append(f"{PREFIX}DATABASE_URL must be set when env=prod: the local stack is for development only")
         if self.webhook_allow_private:
             problems.append(f"{PREFIX}WEBHOOK_ALLOW_PRIVATE must be off when env=prod")
+        if self.time_scale != 1.0:
+            problems.append(f"{PREFIX}TIME_SCALE must be 1 when env=prod: people need the time that flows give them")
         if not _is_own_secret(self.carrier_webhook_secret):
             problems.append(f"{PREFIX}CARRIER_WEBHOOK_SECRET must be set to a secret of your own when env=prod")
         if not self.payment_webhook_secrets or not all(map(_is_own_secret, self.payment_webhook_secrets.values())):

@@ -63,7 +63,7 @@ async def run(settings: Settings) -> None:
         )
         running.push_async_callback(engine.dispose)
         sessions = create_sessions(engine)
-        hand_over = HandOver(sessions, client)
+        hand_over = HandOver(sessions, client, settings.time_scale)
         await hand_over.start()
         running.push_async_callback(hand_over.stop)
 

@@ -12,8 +12,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.flow.definition import FlowSnapshot
+from domain.flow.scaling import scaled
 from runtime.database import Sessions
-from store import facts, flows, inbox, orders
+from store import approvals, facts, flows, inbox, orders
 from store.inbox import Pending
 from workflows.order.contract import FactSignal, OrderInput
 from workflows.order.handle import OrderHandle
@@ -36,21 +37,25 @@ class OpenOrder:
     ended: bool
 
 
-async def load_input(session: AsyncSession, order_no: str) -> OpenOrder:
-    """The input of the order's workflow, the same whenever it is asked for. Raises OrderNotFound."""
+async def load_input(session: AsyncSession, order_no: str, time_scale: float) -> OpenOrder:
+    """The input of the order's workflow, the same whenever it is asked for. Raises OrderNotFound.
+
+    The flow's spans are `time_scale` times as long as published; the hash stays that of the published flow.
+    """
     order = await orders.get(session, order_no)
     flow, fingerprint = await flows.get(session, order.flow_key, order.flow_version)
     known = await facts.of_order(session, order)
-    snapshot = FlowSnapshot(flow=flow, fingerprint=fingerprint)
+    snapshot = FlowSnapshot(flow=scaled(flow, time_scale), fingerprint=fingerprint)
     return OpenOrder(OrderInput(order_no, snapshot, known), order.closed_at is not None)
 
 
 class HandOver:
     """Brings committed messages to Temporal, those of one order one after the other. Losing it loses nothing."""
 
-    def __init__(self, sessions: Sessions, client: Client) -> None:
+    def __init__(self, sessions: Sessions, client: Client, time_scale: float = 1.0) -> None:
         self._sessions = sessions
         self._client = client
+        self._time_scale = time_scale
         self._lanes: list[asyncio.Queue[Pending]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -126,6 +131,8 @@ class HandOver:
             await handle.refund(RefundInput(order.input, message.inbox_id), message.message_id)
             return
         signal = FactSignal(message.inbox_id, message.message_id)
+        if message.kind == approvals.DECIDED and await self._tell_asker(handle, message, signal):
+            return
         if await handle.tell(message.kind, signal):
             return
         order = await self._input(message.order_no)
@@ -136,6 +143,12 @@ class HandOver:
                 return
         await handle.follow_up(order.input, message.kind, signal)
 
+    async def _tell_asker(self, handle: OrderHandle, message: Pending, signal: FactSignal) -> bool:
+        """A decision goes to the workflow that asked for it, which need not be the order's own."""
+        async with self._sessions() as session:
+            asker = await approvals.asking_workflow(session, message.inbox_id)
+        return asker is not None and await handle.tell(message.kind, signal, asker)
+
     async def _input(self, order_no: str) -> OpenOrder:
         async with self._sessions() as session:
-            return await load_input(session, order_no)
+            return await load_input(session, order_no, self._time_scale)

@@ -75,7 +75,7 @@ async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> Ord
 async def start_if_open(seen: Seen, handle: OrderHandle) -> None:
     """Afterwards the order's workflow runs, if the order is open: its message may not have reached Temporal yet."""
     await seen.read_again()
-    order = await load_input(seen.session, seen.order_no)
+    order = await load_input(seen.session, seen.order_no, seen.time_scale)
     await seen.let_go()
     if order.ended:
         raise OrderNotCancellable(order_no=seen.order_no, lifecycle=seen.order.lifecycle)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.dependencies import SessionDep, requires
+from api.dependencies import SessionDep, SettingsDep, requires
 from api.fields import Key
 from api.turnstile import end_turn
 from domain.access import Permission, Principal
@@ -21,6 +21,7 @@ class Seen:
     order: Order
     caller: Principal
     session: AsyncSession
+    time_scale: float = 1.0
 
     @property
     def order_no(self) -> str:
@@ -48,12 +49,12 @@ async def _to_read(order_no: Key, caller: Reader, session: SessionDep) -> Seen:
     return Seen(await order_in_sight(session, order_no, caller), caller, session)
 
 
-async def _to_cancel(order_no: Key, caller: Canceller, session: SessionDep) -> Seen:
-    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+async def _to_cancel(order_no: Key, caller: Canceller, session: SessionDep, settings: SettingsDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session, settings.time_scale)
 
 
-async def _to_resolve(order_no: Key, caller: Resolver, session: SessionDep) -> Seen:
-    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+async def _to_resolve(order_no: Key, caller: Resolver, session: SessionDep, settings: SettingsDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session, settings.time_scale)
 
 
 async def _to_pay(order_no: Key, caller: Cashier, session: SessionDep) -> Seen:

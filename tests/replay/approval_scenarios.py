@@ -9,6 +9,7 @@ from domain.approval import ApprovalState, Asked, Round
 from domain.flow.definition import FlowDefinition
 from domain.flow.document import parse_definition
 from domain.order import Standing
+from flows import builtin_flows
 from tests.factories.approvals import gm_approval
 from tests.factories.flows import sound_document
 from tests.fakes.desk import Open, Word
@@ -41,6 +42,23 @@ def approvals() -> Iterator[Scenario]:
     )
 
 
+def big_orders() -> Iterator[Scenario]:
+    """Orders of the built-in flow for big ones, which finance reviews at their end."""
+    approve, paid_and_delivered = say("gina", "approve"), (pay(), scan("delivered"))
+    reviewed = (say("fred", "approve"), ends("completed"))
+    yield order("big_completed", approve, *paid_and_delivered, *reviewed, flow=_big)
+    yield order(
+        "big_corrected",
+        approve,
+        *paid_and_delivered,
+        say("fred", "reject"),
+        resolve("retry"),
+        *reviewed,
+        flow=_big,
+    )
+    yield order("big_turned_down", pay(), say("gina", "reject"), ends("rejected"), flow=_big)
+
+
 def approvals_over_time() -> Iterator[Scenario]:
     """People are asked, and do not answer in time."""
     yield order("approval_timed_out", ends("rejected"), flow=_asking)
@@ -67,6 +85,10 @@ def _ended_in_review() -> Shop:
     asked = ApprovalInput("SO-LATE-DECISION", "gm", 1, "plain", 1, gm_approval())
     shop.desk.opened["AP-1"] = Open(asked, Round(0, (Asked("gina"),)), datetime.now(UTC), ApprovalState.TIMED_OUT)
     return shop
+
+
+def _big() -> FlowDefinition:
+    return next(flow for flow in builtin_flows() if flow.key == "normal_big")
 
 
 def _asking() -> FlowDefinition:

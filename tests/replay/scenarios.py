@@ -40,7 +40,7 @@ from tests.replay.acts import (
     skip,
     wait,
 )
-from tests.replay.approval_scenarios import approvals, approvals_over_time, late_decision
+from tests.replay.approval_scenarios import approvals, approvals_over_time, big_orders, late_decision
 from tests.replay.stage import Clock, Post, Scenario
 
 _DELIVERED: Final = (scan("delivered"), ends("completed"))
@@ -441,6 +441,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         *_cancelled(),
         *_cancelled_in_vain(),
         *approvals(),
+        *big_orders(),
         *on_skipping_clock(itertools.chain(_over_time(), _away_for_long(), _after_a_pause(), approvals_over_time())),
         *_flows(),
         *_flows_with_own_lanes(),

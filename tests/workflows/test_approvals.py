@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.flow.definition import FlowDefinition
 from domain.flow.document import parse_definition
+from flows import builtin_flows
 from tests.factories.approvals import gm_approval
 from tests.factories.flows import sound_document
 from tests.fakes.desk import Word
@@ -209,3 +210,65 @@ async def test_rejection_that_leads_to_the_lane_holds_and_a_retry_asks_anew(star
     await running.until(OPENED, 3)
     await running.tell(2, YES)
     await complete(running)
+
+
+def big() -> FlowDefinition:
+    return next(flow for flow in builtin_flows() if flow.key == "normal_big")
+
+
+async def reviewed(start: Start) -> Running:
+    """A big order, approved, paid and delivered; finance is asked to review it."""
+    running = await start(Shop(), big())
+    await running.until(OPENED)
+    await running.tell(1, YES)
+    await running.tell(101, Payment())
+    await running.until("open_wait shipment.delivered")
+    await running.tell(102, Scan("delivered"))
+    await running.until("open_approval review")
+    return running
+
+
+async def test_big_order_is_posted_and_invoiced_before_anybody_reviews_it(start: Start) -> None:
+    running = await reviewed(start)
+    at = running.shop.calls.index
+    assert at(OPENED) < at("check_order") < at("recognise_revenue") < at("issue_invoice") < at("open_approval review")
+    await running.tell(2, Word("fred", "approve"))
+    assert (await running.handle.result()).result == "completed"
+
+
+async def test_rejected_review_holds_for_finance_and_undoes_nothing(start: Start) -> None:
+    running = await reviewed(start)
+    await running.tell(2, Word("fred", "reject"))
+    await running.until("open_hold review_rejected")
+    assert not {"reverse_revenue", "credit_invoices", "refund_payments"} & set(running.shop.calls)
+    await running.resolve("retry")
+    await running.until("open_approval review", 3)
+    await running.tell(3, Word("fred", "approve"))
+    assert (await running.handle.result()).result == "completed"
+
+
+async def test_review_that_nobody_answers_goes_up_to_the_top_and_then_to_the_lane(start: Start) -> None:
+    running = await reviewed(start)
+    await running.environment.sleep(timedelta(days=30))
+    await running.until("open_hold review_rejected")
+    escalated = [call for call in running.shop.calls if call.startswith("escalate_approval")]
+    # Fred's superior and the CEO are one person, who is not asked a second time.
+    assert escalated == ["escalate_approval 0", "escalate_approval 1"]
+    assert "recognise_revenue" in running.shop.calls
+
+
+async def test_big_order_that_nobody_answers_for_is_rejected_after_two_hours(start: Start) -> None:
+    running = await start(Shop(), big())
+    assert (await running.handle.result()).result == "rejected"
+    assert await waits_of(running) == [15, 10, 5, 15, 10, 5, 30, 20, 10]
+    assert "check_order" not in running.shop.calls
+
+
+async def test_money_that_came_for_an_order_nobody_wanted_goes_back(start: Start) -> None:
+    running = await start(Shop(), big())
+    await running.until(OPENED)
+    await running.tell(101, Payment())
+    await running.until("apply_payment")
+    await running.tell(1, NO)
+    assert (await running.handle.result()).result == "rejected"
+    assert running.shop.calls[-2:] == ["refund_payments", "close rejected"]

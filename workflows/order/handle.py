@@ -58,10 +58,11 @@ class OrderHandle:
         except WorkflowAlreadyStartedError:
             return
 
-    async def tell(self, kind: str, signal: FactSignal) -> bool:
-        """Afterwards the running workflow has the fact; False when none is running."""
+    async def tell(self, kind: str, signal: FactSignal, workflow_id: str | None = None) -> bool:
+        """Afterwards the running workflow (the order's own, if no other is named) has the fact; False if none runs."""
+        told = self._client.get_workflow_handle(workflow_id or order_workflow_id(self.order_no))
         try:
-            await self._workflow().signal(SIGNALS[kind], signal, rpc_timeout=RPC_TIMEOUT)
+            await told.signal(SIGNALS[kind], signal, rpc_timeout=RPC_TIMEOUT)
         except RPCError as refused:
             if refused.status is RPCStatusCode.NOT_FOUND:
                 return False

@@ -66,3 +66,27 @@ def test_every_hold_reason_has_an_owner_a_deadline_and_both_titles(code: str) ->
     assert reason.sla > timedelta(0)
     assert reason.zh
     assert reason.en
+
+
+@pytest.mark.parametrize(
+    ("total", "level", "key"),
+    [
+        (999_999, "VIP", "normal"),
+        (1_000_000, "VIP", "normal_big"),
+        (1_000_000, "KA", "normal_big"),
+        (1_000_000, "standard", "normal"),
+        (5_000_000, "standard", "normal"),
+        (5_000_001, "standard", "normal_big"),
+    ],
+)
+def test_big_orders_take_the_flow_that_asks_the_general_manager(total: int, level: str, key: str) -> None:
+    facts = order_facts(order__total_minor=total, customer__level=level, payment__terms="prepaid")
+    assert match_flow(builtin_flows(), facts).key == key
+
+
+def test_a_big_order_is_reviewed_after_everything_is_posted() -> None:
+    path = ["gm"]
+    big = flow("normal_big")
+    while links := list(big.nodes[path[-1]].links()):
+        path.append(links[0].target)
+    assert path == ["gm", "check", "reserve", "pay", "ship", "signed", "revenue", "invoice", "review", "done"]
