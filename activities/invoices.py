@@ -251,5 +251,7 @@ async def _note_rejected(
     await events.record(session, order, Event("invoice.rejected", told, node=node))
     if problems == _WITHDRAWN:
         return None
-    await holds.open_hold(session, order, Reason("invoice_rejected", ", ".join(codes) or "rejected", told, node))
+    # A credit note comes after the goods: nothing of the order stands still for it.
+    reason = Reason("invoice_rejected", ", ".join(codes) or "rejected", told, node, blocking=invoice.kind == "blue")
+    await holds.open_hold(session, order, reason)
     return "invoice_rejected"

@@ -80,6 +80,7 @@ class HoldInput:
     node: str
     reason_code: str
     detail: str
+    blocking: bool = True
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, hold.order_no)
-                await holds.open_hold(session, order, Reason(hold.reason_code, hold.detail, node=hold.node))
+                reason = Reason(hold.reason_code, hold.detail, node=hold.node, blocking=hold.blocking)
+                await holds.open_hold(session, order, reason)
                 return StepResult(await orders.standing(session, hold.order_no), held=hold.reason_code)
 
     @activity.defn

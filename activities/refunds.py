@@ -167,7 +167,9 @@ async def _note_refusal(session: AsyncSession, order: Order, refund: Refund, ask
     if not await events.has_message(session, order.order_no, message_id):
         refused = Event("refund.refused", _told(refund), node=node, message_id=message_id)
         await events.record(session, order, refused)
-    reason = Reason("refund_failed", "the provider refused a refund", _told(refund), node)
+    # An order that goes on does not stand still for money that it no longer wants.
+    blocking = refund.cause == _CAUSE
+    reason = Reason("refund_failed", "the provider refused a refund", _told(refund), node, blocking)
     await holds.open_hold(session, order, reason)
 
 

@@ -36,6 +36,7 @@ from api.people import absences, keys
 from api.people import routes as people
 from api.products import routes as products
 from api.refunding import routes as refunding
+from api.returning import routes as returning
 from api.shipping import routes as shipping
 from api.shipping import webhook as carrier_webhook
 from api.stock import routes as stock
@@ -53,6 +54,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     commands.router,
     payments.router,
     refunding.router,
+    returning.router,
     shipping.router,
     stock.router,
     invoices.router,

@@ -19,6 +19,8 @@ class Permission(StrEnum):
     PAYMENTS_RECORD = "payments:record"
     PAYMENTS_READ = "payments:read"
     REFUNDS_GRANT = "refunds:grant"
+    RETURNS_ASK = "returns:ask"
+    RETURNS_DECIDE = "returns:decide"
     STOCK_READ = "stock:read"
     STOCK_RECEIVE = "stock:receive"
     SHIPPING_READ = "shipping:read"
@@ -72,6 +74,7 @@ _SALES = {
     Permission.ORDERS_PLACE,
     Permission.ORDERS_READ,
     Permission.ORDERS_CANCEL,
+    Permission.RETURNS_ASK,
     Permission.ORDERS_RESOLVE,
     Permission.ORDERS_MONEY,
     Permission.ORDERS_CONTACT,
@@ -90,6 +93,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ORDERS_PLACE,
             Permission.ORDERS_READ,
             Permission.ORDERS_CANCEL,
+            Permission.RETURNS_ASK,
             Permission.ORDERS_MONEY,
             Permission.ORDERS_CONTACT,
             Permission.PAYMENTS_RECORD,
@@ -101,7 +105,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     ),
     Role.SALES: frozenset(_SALES),
     Role.MANAGER: frozenset(
-        _SALES | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT},
+        _SALES
+        | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT, Permission.RETURNS_DECIDE},
     ),
     Role.GM: frozenset(_OVERSIGHT),
     Role.CEO: frozenset(_OVERSIGHT),
@@ -128,6 +133,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ORDERS_CONTACT,
             Permission.PAYMENTS_READ,
             Permission.REFUNDS_GRANT,
+            Permission.RETURNS_ASK,
+            Permission.RETURNS_DECIDE,
             Permission.STOCK_READ,
             Permission.SHIPPING_READ,
             Permission.PRODUCTS_READ,
@@ -164,6 +171,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ORDERS_PLACE,
             Permission.ORDERS_READ,
             Permission.ORDERS_CANCEL,
+            Permission.RETURNS_ASK,
             Permission.ORDERS_RESOLVE,
             Permission.ORDERS_MONEY,
             Permission.ORDERS_CONTACT,

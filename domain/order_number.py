@@ -9,5 +9,10 @@ _LENGTH = 16
 
 def order_number(channel: str, external_id: str) -> str:
     """`SO` and 80 bits of a hash: at a million a day, two meet within ten years with odds of 1 to 100,000."""
-    digest = int.from_bytes(sha256(f"{channel}\x1f{external_id}".encode()).digest())
-    return "SO" + "".join(_ALPHABET[(digest >> (5 * place)) & 31] for place in range(_LENGTH))
+    return "SO" + base32(sha256(f"{channel}\x1f{external_id}".encode()).digest())
+
+
+def base32(digest: bytes) -> str:
+    """80 bits of a hash as 16 characters."""
+    number = int.from_bytes(digest)
+    return "".join(_ALPHABET[(number >> (5 * place)) & 31] for place in range(_LENGTH))

@@ -13,6 +13,7 @@ from models import (
     outbox,
     payment,
     refunding,
+    returning,
     shipping,
     stock,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "outbox",
     "payment",
     "refunding",
+    "returning",
     "shipping",
     "stock",
 ]

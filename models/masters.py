@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field, SQLModel
 
-from models.columns import Rate, written_at
+from models.columns import Rate, minor, written_at
 
 
 class Product(SQLModel, table=True):
@@ -59,15 +59,26 @@ class Warehouse(SQLModel, table=True):
 
 
 class LegalEntity(SQLModel, table=True):
-    """Who sells and keeps the books: functional currency and the zone in which a day is a day."""
+    """Who sells and keeps the books: functional currency, the zone in which a day is a day, and what is taken back."""
 
     __tablename__ = "legal_entities"
+    __table_args__ = (
+        CheckConstraint(
+            "return_window_days >= 0 AND return_approved_below_minor >= 0 AND return_goods_days > 0",
+            name="entity_return_policy",
+        ),
+    )
 
     entity_id: str = Field(primary_key=True)
     name: str
     functional_currency: str
     time_zone: str
     tax_number: str | None = None
+    # What it takes back without asking anybody: for how many days after the delivery, and below which worth, in its
+    # functional currency; and for how many days it then waits for the goods.
+    return_window_days: int = 7
+    return_approved_below_minor: int = minor(50_000)
+    return_goods_days: int = 14
     updated_at: datetime = written_at()
 
 

@@ -203,6 +203,11 @@ async def forget_hand_over(session: AsyncSession, only: str | None = None) -> li
           AND ((o.closed_at IS NULL AND m.kind IN ('order.placed', 'payment.settled', 'parcel.scanned',
                                                    'stock.replenished', 'order.adjusted', 'approval.decided'))
                -- Refunds have a life of their own; of those that began lately nobody knows how far they had come.
+               OR (starts_with(m.kind, 'return.') AND m.applied_at IS NULL)
+               OR (starts_with(m.kind, 'return.') AND EXISTS (
+                   SELECT 1 FROM returns t WHERE t.order_no = m.order_no
+                   AND starts_with(m.message_id, 'return/' || t.return_no)
+                   AND (t.closed_at IS NULL OR t.closed_at > now() - interval '30 days')))
                OR (m.kind = 'refund.requested' AND (m.applied_at IS NULL OR m.received_at > now() - interval '30 days'
                    OR EXISTS (SELECT 1 FROM refunds r WHERE r.order_no = m.order_no AND r.state <> 'succeeded'))))
         RETURNING m.order_no, m.inbox_id

@@ -32,9 +32,17 @@ from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, ORDERS_QUEUE
 from workflows.order.workflow import OrderWorkflow
 from workflows.refunding import RefundWorkflow
 from workflows.relay import RELAY_QUEUE, RelayWorkflow
+from workflows.returns.workflow import ReturnWorkflow
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
-WORKFLOWS: tuple[type, ...] = (OrderWorkflow, FollowUpWorkflow, RefundWorkflow, RelayWorkflow, CheckWorkflow)
+WORKFLOWS: tuple[type, ...] = (
+    OrderWorkflow,
+    FollowUpWorkflow,
+    RefundWorkflow,
+    ReturnWorkflow,
+    RelayWorkflow,
+    CheckWorkflow,
+)
 GRACEFUL_SHUTDOWN = timedelta(seconds=10)
 WORKFLOW_TASKS = 16
 DATABASE_STEPS = 10
@@ -111,6 +119,10 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
             able.stock.release_stock,
             able.payments.apply_payment,
             able.refunding.grant_refund,
+            able.returning.open_return,
+            able.returning.decide_return,
+            able.returning.receive_return,
+            able.returning.expire_return,
             able.shipping.apply_scan,
             able.revenue.recognise_revenue,
             able.revenue.reverse_revenue,

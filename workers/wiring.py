@@ -14,6 +14,7 @@ from activities.orders import OrderActivities
 from activities.outbox import OutboxActivities
 from activities.payments import PaymentActivities
 from activities.refunding import RefundActivities
+from activities.returning import ReturnActivities
 from activities.revenue import RevenueActivities
 from activities.shipping import ShippingActivities
 from activities.stock import StockActivities
@@ -46,6 +47,7 @@ class Capabilities:
     stock: StockActivities
     payments: PaymentActivities
     refunding: RefundActivities
+    returning: ReturnActivities
     revenue: RevenueActivities
     shipping: ShippingActivities
     invoices: InvoiceActivities
@@ -67,6 +69,7 @@ def wire(
         stock=StockActivities(sessions, settings.reservation_ttl),
         payments=PaymentActivities(sessions, _payment_provider(settings), settings.payment_tolerance_minor),
         refunding=RefundActivities(sessions),
+        returning=ReturnActivities(sessions),
         revenue=RevenueActivities(sessions),
         shipping=ShippingActivities(sessions, carrier),
         invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),

@@ -1,6 +1,7 @@
-"""Steps of a workflow beside the order's own: each is repeated until it succeeds, and holds the order meanwhile."""
+"""Steps of a workflow beside the order's own: each is repeated until it succeeds, and a hold says so meanwhile."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from temporalio import workflow
 
@@ -11,9 +12,11 @@ with workflow.unsafe.imports_passed_through():
 from workflows import options
 from workflows.order.course import Course, StepFailed, Trouble
 
+Result = TypeVar("Result", bound=StepResult)
 
-async def carry_out(course: Course, step: Callable[[], Awaitable[StepResult]]) -> StepResult:
-    """Afterwards the step has succeeded; while it does not, the order is held for its reason, and for that alone.
+
+async def carry_out(course: Course, step: Callable[[], Awaitable[Result]]) -> Result:
+    """Afterwards the step has succeeded; while it does not, a hold says why, and the order goes on beside it.
 
     Nobody has to act: what is owed is tried again every half hour, for as long as it takes.
     """
@@ -22,7 +25,7 @@ async def carry_out(course: Course, step: Callable[[], Awaitable[StepResult]]) -
             result = await step()
         except StepFailed as failed:
             reason = failed.reason
-            await course.open_hold(Trouble(course.at, reason))
+            await course.open_hold(Trouble(course.at, reason, blocking=False))
         else:
             if result.held is None:
                 return result

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.invoices import InvoiceActivities
     from activities.payments import PaymentActivities
     from activities.refunding import RefundActivities
-    from activities.step import Fact, Step
+    from activities.step import Fact, Step, StepResult
 
 from workflows.errand import carry_out
 from workflows.order.contract import OrderInput
@@ -43,7 +43,8 @@ class RefundWorkflow:
     @workflow.run
     async def run(self, asked: RefundInput) -> str:
         course, fact = self._course, Fact(asked.order.order_no, asked.inbox_id)
-        decided = await carry_out(course, partial(course.local, RefundActivities.grant_refund, fact, "refund.grant"))
+        grant = partial(course.local, RefundActivities.grant_refund, fact, "refund.grant")
+        decided: StepResult = await carry_out(course, grant)
         course.tell(f"refund: {decided.outcome}")
         if decided.outcome == "granted":
             await give_back(course)

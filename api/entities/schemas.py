@@ -11,6 +11,7 @@ from sqlmodel import col
 from api import fields
 from api.fields import Body, Currency, ExchangeRate, Key, Moment, Text, TimeZone
 from api.paging import ListQuery
+from domain.money import MAX_MINOR
 from domain.posting.roles import Role as AccountRole
 from models.masters import AccountMapping, FxRate, LegalEntity
 
@@ -26,12 +27,19 @@ AccountCode = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za
 
 
 class EntityBody(Body):
-    """A legal entity without its id: the currency of its books, and the zone in which its days begin and end."""
+    """A legal entity without its id: the currency of its books, and the zone in which its days begin and end.
+
+    Returns worth less than `return_approved_below_minor` (in that currency) and asked for within `return_window_days`
+    of the delivery need nobody's decision; their goods are waited for `return_goods_days`.
+    """
 
     name: Text
     functional_currency: Currency
     time_zone: TimeZone
     tax_number: Text | None = None
+    return_window_days: Annotated[int, Field(ge=0, le=3650)] = 7
+    return_approved_below_minor: Annotated[int, Field(ge=0, le=MAX_MINOR)] = 50_000
+    return_goods_days: Annotated[int, Field(ge=1, le=365)] = 14
 
     def to_row(self, entity_id: str) -> LegalEntity:
         return LegalEntity(**{"entity_id": entity_id, **self.model_dump()})
@@ -51,6 +59,9 @@ class EntityView(BaseModel):
     functional_currency: str
     time_zone: str
     tax_number: str | None
+    return_window_days: int
+    return_approved_below_minor: int
+    return_goods_days: int
     updated_at: Moment
 
     @classmethod

@@ -19,9 +19,15 @@ from store.inbox import Pending
 from workflows.order.contract import FactSignal, OrderInput
 from workflows.order.handle import OrderHandle
 from workflows.refunding import RefundInput
+from workflows.returns.contract import ReturnInput
+from workflows.returns.handle import ReturnHandle
 
 ORDER_PLACED = "order.placed"
 REFUND_REQUESTED = "refund.requested"
+RETURN_REQUESTED = "return.requested"
+RETURN_DECIDED = "return.decided"
+RETURN_RECEIVED = "return.received"
+_OF_RETURNS = frozenset({RETURN_REQUESTED, RETURN_DECIDED, RETURN_RECEIVED})
 _LANES = 16
 _LANE_CAPACITY = 500
 _AT_ONCE = 50
@@ -132,6 +138,12 @@ class HandOver:
             return
         signal = FactSignal(message.inbox_id, message.message_id)
         if message.kind == approvals.DECIDED and await self._tell_asker(handle, message, signal):
+            return
+        if message.kind in _OF_RETURNS:
+            # Messages about a return are called `return/<its number>/...`.
+            return_no = message.message_id.split("/")[1]
+            asked = ReturnInput((await self._input(message.order_no)).input, return_no)
+            await ReturnHandle(self._client, return_no).tell(asked, message.kind, signal)
             return
         if await handle.tell(message.kind, signal):
             return

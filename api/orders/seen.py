@@ -42,6 +42,7 @@ Canceller = Annotated[Principal, requires(Permission.ORDERS_CANCEL)]
 Resolver = Annotated[Principal, requires(Permission.ORDERS_RESOLVE)]
 Cashier = Annotated[Principal, requires(Permission.PAYMENTS_RECORD)]
 Refunder = Annotated[Principal, requires(Permission.REFUNDS_GRANT)]
+Returner = Annotated[Principal, requires(Permission.RETURNS_ASK)]
 PaymentReader = Annotated[Principal, requires(Permission.PAYMENTS_READ)]
 
 
@@ -65,6 +66,10 @@ async def _to_refund(order_no: Key, caller: Refunder, session: SessionDep) -> Se
     return Seen(await order_in_sight(session, order_no, caller), caller, session)
 
 
+async def _to_return(order_no: Key, caller: Returner, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
 async def _payments(order_no: Key, caller: PaymentReader, session: SessionDep) -> Seen:
     return Seen(await order_in_sight(session, order_no, caller), caller, session)
 
@@ -74,4 +79,5 @@ ToCancel = Annotated[Seen, Depends(_to_cancel)]
 ToResolve = Annotated[Seen, Depends(_to_resolve)]
 ToPay = Annotated[Seen, Depends(_to_pay)]
 ToRefund = Annotated[Seen, Depends(_to_refund)]
+ToReturn = Annotated[Seen, Depends(_to_return)]
 PaymentsOf = Annotated[Seen, Depends(_payments)]

@@ -11,6 +11,7 @@ from api.fields import Moment, TaxRate
 from api.holds.schemas import HoldView
 from api.invoices.schemas import InvoiceView
 from api.payments.schemas import PaymentView, RefundView
+from api.returning.schemas import ReturnView
 from api.shipping.schemas import ShipmentView
 from api.shown import contact, money
 from domain.access import Principal
@@ -19,6 +20,7 @@ from domain.order import Axes
 from models.order import Order, OrderHold, OrderLine
 from models.payment import Payment, Refund
 from store.invoices import InvoiceWithLines
+from store.returning import ReturnWithLines
 from store.shipping import Parcel
 
 _AMOUNTS = (
@@ -178,6 +180,7 @@ class OrderView(BaseModel):
     payments: list[PaymentView] | None
     refunds: list[RefundView] | None
     invoices: list[InvoiceView] | None
+    returns: list[ReturnView]
     customer_id: str | None
     customer_level: str
     contact: dict[str, Any] | None
@@ -209,6 +212,7 @@ class OrderParts:
     payments: Sequence[Payment]
     refunds: Sequence[Refund]
     invoices: Sequence[InvoiceWithLines]
+    returns: Sequence[ReturnWithLines]
 
 
 def order_view(parts: OrderParts, caller: Principal, temporal_link: str | None) -> OrderView:
@@ -225,6 +229,7 @@ def order_view(parts: OrderParts, caller: Principal, temporal_link: str | None) 
         "payments": money(caller, [PaymentView.of(payment) for payment in parts.payments]),
         "refunds": money(caller, [RefundView.of(refund) for refund in parts.refunds]),
         "invoices": money(caller, [InvoiceView.of(invoice, caller) for invoice in parts.invoices]),
+        "returns": [ReturnView.of(one, caller) for one in parts.returns],
         "contact": contact(caller, row.contact),
         "ship_to": contact(caller, row.ship_to),
         "flow": FlowView(key=row.flow_key, version=row.flow_version),

@@ -18,6 +18,7 @@ from store.stock.reserving import (
     reserve,
     units_by_warehouse,
 )
+from store.stock.taking_back import ReturnedUnits, take_back
 from store.stock.waiting import Waiting, Woken, fillable, wake
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ReceiptLine",
     "ReceiptOutcome",
     "Reserved",
+    "ReturnedUnits",
     "StockNotReserved",
     "UnknownSkus",
     "UnknownWarehouse",
@@ -43,6 +45,7 @@ __all__ = [
     "reservations",
     "reserve",
     "ship",
+    "take_back",
     "units_by_warehouse",
     "wake",
 ]

@@ -18,6 +18,7 @@ NEVER_OVER_HTTP = {
     "payment_unreadable",
     "posting_failed",
     "refund_unreadable",
+    "return_unreadable",
     "scan_unreadable",
 }
 # Which argument of a call names the reason of a hold.

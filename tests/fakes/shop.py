@@ -7,6 +7,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
@@ -24,6 +25,7 @@ from activities.orders import (
     WaitInput,
     WaitResult,
 )
+from activities.returning import ReturnFact, ReturnResult, ReturnStep
 from activities.step import Fact, Step, StepResult
 from domain.flow.decide import decide
 from domain.order import Standing, has_ended
@@ -59,6 +61,8 @@ class Shop:
     collected: bool = False
     # What is decided about a refund that was asked for.
     decision: str = "granted"
+    # How the one return stands; goods are due two weeks after it was opened.
+    returned: str | None = "approved"
     calls: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
@@ -85,6 +89,10 @@ class Shop:
             self.grant_refund,
             self.pay_refunds,
             self.credit_refunds,
+            self.open_return,
+            self.decide_return,
+            self.receive_return,
+            self.expire_return,
             self.book_shipments,
             self.cancel_shipments,
             self.apply_scan,
@@ -229,6 +237,34 @@ class Shop:
     @activity.defn
     async def reverse_revenue(self, step: Step) -> StepResult:
         return self._step("reverse_revenue", revenue="none")
+
+    @activity.defn
+    async def open_return(self, step: ReturnStep) -> ReturnResult:
+        return self._of_return(self._step("open_return"))
+
+    @activity.defn
+    async def decide_return(self, fact: ReturnFact) -> ReturnResult:
+        done = self._applied("decide_return", Fact(fact.order_no, fact.inbox_id))
+        if done.outcome == "applied" and self.returned == "requested":
+            self.returned = "approved"
+        return self._of_return(done)
+
+    @activity.defn
+    async def receive_return(self, fact: ReturnFact) -> ReturnResult:
+        done = self._applied("receive_return", Fact(fact.order_no, fact.inbox_id))
+        granted = done.outcome == "applied" and done.held is None and self.returned == "approved"
+        if granted:
+            self.returned = "closed"
+        return self._of_return(done, granted=granted)
+
+    @activity.defn
+    async def expire_return(self, step: ReturnStep) -> ReturnResult:
+        self.returned = "expired"
+        return self._of_return(self._step("expire_return"))
+
+    def _of_return(self, done: StepResult, *, granted: bool = False) -> ReturnResult:
+        due = activity.info().current_attempt_scheduled_time + timedelta(days=14)
+        return ReturnResult(done.standing, done.held, done.outcome, self.returned, due, granted)
 
     def _applied(self, name: str, fact: Fact) -> StepResult:
         if fact.inbox_id not in self.inbox:

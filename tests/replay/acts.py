@@ -26,6 +26,8 @@ from workflows.order.handle import attributes_of, summary_of
 from workflows.order.workflow import OrderWorkflow
 from workflows.refunding import RefundInput, RefundWorkflow, refund_workflow_id
 from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
+from workflows.returns.contract import RETURN_SIGNALS, ReturnInput, return_workflow_id
+from workflows.returns.workflow import ReturnWorkflow
 
 Act = Callable[[Play], Awaitable[None]]
 Fact = Payment | Scan | Word | None
@@ -252,6 +254,32 @@ async def _begin_refund(play: Play, inbox_id: int) -> None:
         static_summary=f"Refund of {summary_of(order)}",
     )
     play.begin(handle)
+
+
+async def announce_return(play: Play) -> None:
+    """Somebody wants to send goods back, and the message is in the inbox."""
+    order = play.scenario.order()
+    _put_in_inbox(play, None)
+    handle = await play.client.start_workflow(
+        ReturnWorkflow.run,
+        ReturnInput(order, "RT-1"),
+        id=f"{return_workflow_id('RT-1')}/{order.order_no}",
+        task_queue=ORDERS_QUEUE,
+        search_attributes=attributes_of(order),
+        static_summary=f"Return RT-1 of {summary_of(order)}",
+    )
+    play.begin(handle)
+
+
+def tell_return(kind: str, *, forged: bool = False) -> Act:
+    """A decision about the return, or its goods, have come in."""
+
+    async def act(play: Play) -> None:
+        await play.quiet()
+        signal = FactSignal(_NO_SUCH_ROW) if forged else _put_in_inbox(play, None)
+        await play.handle.signal(RETURN_SIGNALS[kind], signal)
+
+    return act
 
 
 def adjust() -> Act:

@@ -32,6 +32,8 @@ class Trouble:
     node: str
     reason: str
     opened: bool = False
+    # Whether the order stands still for it: trouble of an errand beside the order does not stop the order.
+    blocking: bool = True
 
 
 class StepFailed(Exception):
@@ -197,7 +199,7 @@ class Course:
     async def open_hold(self, trouble: Trouble) -> None:
         """Afterwards the order is held for this reason."""
         known = HOLD_REASONS[trouble.reason]
-        hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en)
+        hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en, trouble.blocking)
         await self.insist(OrderActivities.open_hold, hold, f"hold: {trouble.reason}")
 
     def next_after(self, node_id: str) -> str | None:

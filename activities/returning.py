@@ -1,0 +1,253 @@
+"""Returns: opened by rule or by a person's decision, taken in by the warehouse, given back and restocked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.failures import translated
+from activities.posting import post_unposted
+from activities.restocking import take_in
+from activities.return_messages import Announcement, Decision, Receipt, read
+from activities.revenue import recognise
+from activities.step import StepResult
+from domain.returning import NotReturnable, ReturnState, check_returnable
+from models.columns import now
+from models.inbox import InboxMessage
+from models.order import Order
+from models.returning import Return, ReturnLine
+from runtime.database import Sessions
+from store import events, holds, inbox, orders, returning, stock
+from store.events import Event
+from store.holds import Reason
+from store.journal import PostingContext
+
+RETURN_REQUESTED = "return.requested"
+RETURN_DECIDED = "return.decided"
+RETURN_RECEIVED = "return.received"
+_UNDECIDED = "return_undecided"
+
+
+@dataclass(frozen=True)
+class ReturnStep:
+    """One return of an order."""
+
+    order_no: str
+    return_no: str
+
+
+@dataclass(frozen=True)
+class ReturnFact:
+    """A message about a return; the row says what it is."""
+
+    order_no: str
+    return_no: str
+    inbox_id: int
+
+
+@dataclass(frozen=True)
+class ReturnResult(StepResult):
+    """How the return stands after the step; `granted`: money is to go back. No state: there is no such return."""
+
+    state: str | None = None
+    goods_due_at: datetime | None = None
+    granted: bool = False
+
+
+class ReturnActivities:
+    """What is decided about goods that come back, and what their coming does."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    @activity.defn
+    async def open_return(self, step: ReturnStep) -> ReturnResult:
+        """Effect: the return is on record: approved by rule, waiting for a decision (a hold says so), or rejected.
+        Key: the return's number.
+        Fails: order_not_found, return_unreadable (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, step.order_no)
+                row = await returning.find(session, step.return_no)
+                if row is None:
+                    message = await inbox.find(session, "api", f"return/{step.return_no}")
+                    if message is None or message.order_no != step.order_no or message.kind != RETURN_REQUESTED:
+                        return await _result(session, step.order_no, None, "ignored")
+                    row = await _open(session, order, step.return_no, message)
+                    inbox.mark_applied(message, row.state)
+                return await _result(session, step.order_no, row)
+
+    @activity.defn
+    async def decide_return(self, fact: ReturnFact) -> ReturnResult:
+        """Effect: the return is approved or rejected by the first decision that came; later ones are on record as late.
+        Key: the return's state.
+        Fails: order_not_found, return_unreadable (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, fact.order_no)
+                row = await returning.find(session, fact.return_no)
+                message = await _message(session, order, fact, RETURN_DECIDED)
+                if row is None or message is None:
+                    return await _result(session, fact.order_no, row, "ignored")
+                if row.state != ReturnState.REQUESTED:
+                    inbox.mark_applied(message, "too_late")
+                    return await _result(session, fact.order_no, row, message.outcome or "too_late")
+                await _decide(session, order, row, message)
+                inbox.mark_applied(message, "effective")
+                return await _result(session, fact.order_no, row, "effective")
+
+    @activity.defn
+    async def receive_return(self, fact: ReturnFact) -> ReturnResult:
+        """Effect: what came in is accepted as inspected: goods are restocked, their cost, revenue and VAT reversed, and
+            their price is to go back. What cannot be (more than announced, too late) changes nothing and is on record.
+        Key: (return, receipt id), the movement and postings of the receipt, the refund of the receipt.
+        Fails: order_not_found, return_unreadable, account_mapping_missing, fx_rate_missing (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, fact.order_no)
+                row = await returning.find(session, fact.return_no)
+                message = await _message(session, order, fact, RETURN_RECEIVED)
+                if row is None or message is None:
+                    return await _result(session, fact.order_no, row, "ignored")
+                if message.applied_at is not None:
+                    return await _result(session, fact.order_no, row, message.outcome or "repeated", granted=True)
+                held = await post_unposted(session, order)
+                if held is not None:
+                    return await _result(session, fact.order_no, row, "held", held=held)
+                await recognise(session, order, "return")
+                outcome = await take_in(session, order, row, read(message, Receipt), message)
+                inbox.mark_applied(message, outcome)
+                result = await _result(session, fact.order_no, row, outcome, granted=outcome == "applied")
+                await stock.wake(session)
+                return result
+
+    @activity.defn
+    async def expire_return(self, step: ReturnStep) -> ReturnResult:
+        """Effect: a return whose goods have not come in time is over; what had come before was given back then.
+        Key: the return's state.
+        Fails: order_not_found (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, step.order_no)
+                row = await returning.find(session, step.return_no)
+                if row is not None and row.state == ReturnState.APPROVED:
+                    row.state, row.closed_at = ReturnState.EXPIRED.value, now()
+                    await events.record(session, order, Event("return.expired", {"return_no": row.return_no}))
+                return await _result(session, step.order_no, row)
+
+
+async def _result(
+    session: AsyncSession,
+    order_no: str,
+    row: Return | None,
+    outcome: str = "applied",
+    *,
+    held: str | None = None,
+    granted: bool = False,
+) -> ReturnResult:
+    standing = await orders.standing(session, order_no)
+    state, due = (row.state, row.goods_due_at) if row is not None else (None, None)
+    return ReturnResult(standing, held, outcome, state, due, granted)
+
+
+async def _message(session: AsyncSession, order: Order, fact: ReturnFact, kind: str) -> InboxMessage | None:
+    """The message that the fact names; None, and on record as forged, where our door let no such message in."""
+    message = await inbox.of_order(session, fact.inbox_id, order.order_no)
+    about = f"return/{fact.return_no}/"
+    if message is None or message.kind != kind or not message.message_id.startswith(about):
+        await events.record_forged(session, order, fact.inbox_id)
+        return None
+    return message
+
+
+async def _open(session: AsyncSession, order: Order, return_no: str, message: InboxMessage) -> Return:
+    said = read(message, Announcement)
+    units = {line.line_id: line.quantity for line in said.lines}
+    row = Return(
+        return_no=return_no,
+        order_no=order.order_no,
+        return_id=said.return_id,
+        kind=said.kind,
+        reason=said.reason,
+        currency=order.currency,
+        requested_by=message.actor,
+        requested_at=message.received_at,
+    )
+    try:
+        check_returnable(units, await returning.returnable(session, order.order_no))
+    except NotReturnable as refused:
+        row.state, row.refusal, row.closed_at = ReturnState.REJECTED.value, refused.code, now()
+        session.add(row)
+        refusal = {"return_no": return_no, "code": refused.code}
+        await events.record(session, order, _event("return.rejected", refusal, message))
+        return row
+    lines = {line.line_id: line for line in await orders.lines(session, order.order_no)}
+    row.worth_minor = sum(
+        (lines[line_id].payable_minor * quantity) // lines[line_id].quantity for line_id, quantity in units.items()
+    )
+    session.add(row)
+    await session.flush()
+    session.add_all(
+        ReturnLine(
+            return_no=return_no,
+            line_id=line.line_id,
+            order_no=order.order_no,
+            sku=lines[line.line_id].sku,
+            quantity=line.quantity,
+            reason_code=line.reason_code,
+        )
+        for line in said.lines
+    )
+    told = {"return_no": return_no, "units": units, "worth_minor": row.worth_minor, "currency": order.currency}
+    await events.record(session, order, _event("return.requested", told, message))
+    await _judge(session, order, row, list(units))
+    return row
+
+
+async def _judge(session: AsyncSession, order: Order, row: Return, line_ids: Sequence[str]) -> None:
+    """Afterwards the return is approved by rule, or a hold says that somebody has to decide."""
+    policy = await returning.policy_of(session, order.entity_id)
+    known = await returning.arrived(session, order.order_no)
+    since = [known[line_id].delivered_at for line_id in line_ids]
+    worth = PostingContext.of(order, now()).conversion.base_of(row.worth_minor)
+    if policy.approves(worth, since, row.requested_at):
+        await _approve(session, order, row, Event("return.approved", {"return_no": row.return_no, "by": "rule"}))
+        return
+    told = {"return_no": row.return_no, "worth_minor": row.worth_minor, "currency": row.currency}
+    reason = Reason(_UNDECIDED, "a return waits for a decision", told, blocking=False)
+    await holds.open_hold(session, order, reason)
+
+
+async def _approve(session: AsyncSession, order: Order, row: Return, event: Event) -> None:
+    policy = await returning.policy_of(session, order.entity_id)
+    row.state, row.decided_at = ReturnState.APPROVED.value, now()
+    row.goods_due_at = row.decided_at + policy.goods_within
+    row.decided_by = event.actor
+    await events.record(session, order, event)
+
+
+async def _decide(session: AsyncSession, order: Order, row: Return, message: InboxMessage) -> None:
+    said = read(message, Decision)
+    row.decision_reason = said.reason
+    told = {"return_no": row.return_no, "by": message.actor}
+    if said.decision == "approve":
+        await _approve(session, order, row, _event("return.approved", told, message))
+    else:
+        row.state, row.decided_by = ReturnState.REJECTED.value, message.actor
+        row.decided_at = row.closed_at = now()
+        await events.record(session, order, _event("return.rejected", told, message))
+    waiting = [one for one in await returning.of_order(session, order.order_no) if one.row.state == "requested"]
+    if not waiting:
+        decided = f"return {row.state}"
+        await holds.resolve(session, order, (_UNDECIDED,), "decided", by=message.actor, reason=decided)
+
+
+def _event(kind: str, told: dict[str, Any], message: InboxMessage) -> Event:
+    return Event(kind, told, actor=message.actor, source=message.source, message_id=message.message_id)
