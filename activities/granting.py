@@ -34,7 +34,7 @@ from models.columns import now
 from models.order import Order, OrderLine
 from models.payment import Payment
 from models.refunding import GrantedRefund, GrantedRefundLine
-from store import events, inbox, journal, orders, payments, shipping, stock
+from store import events, holds, inbox, journal, orders, payments, shipping, stock
 from store.events import Event
 from store.journal import PostingContext
 
@@ -178,6 +178,9 @@ async def grant(session: AsyncSession, order: Order, wanted: Grant, worked_out: 
     session.add_all(refund for refund, _payment in added)
     await _post(session, order, wanted, worked_out)
     order.written_off_minor = worked_out.after.balances()[Role.ROUNDING]
+    if worked_out.after.is_settled:
+        # What was missing is not wanted any more.
+        await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="less is due now")
     await events.record(session, order, _told(wanted, worked_out, granted, node))
     for refund, _payment in added:
         await refunds.note_requested(session, order, refund, node)

@@ -344,6 +344,16 @@ async def test_a_request_that_says_nothing_is_final(sessions: Sessions, desk: De
         await desk.refunding.grant_refund(fact)
 
 
+async def test_what_is_short_of_a_lower_price_is_no_longer_held(sessions: Sessions, desk: Desk) -> None:
+    await ready_to_ship(sessions, lines=[TWO])
+    await desk.pay(11_300)
+    assert list(await open_holds(sessions)) == ["payment_short"]
+    await desk.grant(units({"1": 1}, "changed_mind"))
+    assert (await open_holds(sessions), await refunds(sessions)) == ({}, {})
+    async with sessions() as session:
+        assert (await orders.standing(session, "SO-1")).payment == "paid"
+
+
 async def test_a_later_payment_is_judged_by_the_price_that_is_left(sessions: Sessions, desk: Desk) -> None:
     await place(sessions, lines=[TWO], payment_terms="on_credit")
     await desk.grant(units({"1": 1}, "changed_mind"))

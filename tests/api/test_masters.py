@@ -31,6 +31,7 @@ class Case:
         return self.path
 
 
+POLICY = {"return_window_days": 30, "return_approved_below_minor": 1, "return_goods_days": 5}
 CASES = [
     Case(
         "products",
@@ -75,7 +76,7 @@ CASES = [
     Case(
         "entities",
         "eu",
-        {"name": "EU GmbH", "functional_currency": "EUR", "time_zone": "Europe/Berlin", "tax_number": "DE1"},
+        {"name": "EU GmbH", "functional_currency": "EUR", "time_zone": "Europe/Berlin", "tax_number": "DE1"} | POLICY,
         {"name": "EU GmbH", "functional_currency": "CHF", "time_zone": "Europe/Zurich"},
         {"entity_id": "eu"},
         "finance",

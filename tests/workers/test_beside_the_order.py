@@ -1,0 +1,78 @@
+"""Messages whose business has a life of its own: a refund and a return run beside their order, ended or not."""
+
+import pytest
+from temporalio.client import Client
+
+from api.inbox.hand_over import HandOver
+from domain.returning import return_number
+from store import inbox
+from store.inbox import Incoming, Pending
+from tests.workers.conftest import Books, is_running, signals
+from workflows.refunding import refund_workflow_id
+from workflows.returns.contract import return_workflow_id
+
+
+async def commit(books: Books, order_no: str, kind: str, message_id: str) -> Pending:
+    """The message is committed by a process that died before it handed anything over."""
+    message = Incoming("api", message_id, kind, order_no, "{}", {"about": message_id}, "tests")
+    async with books.sessions() as session, session.begin():
+        receipt = await inbox.add(session, message)
+    return Pending(receipt.inbox_id, order_no, kind, message_id)
+
+
+async def end(books: Books, order_no: str) -> None:
+    await books.run("UPDATE orders SET lifecycle = 'completed', closed_at = now() WHERE order_no = :no", no=order_no)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_refund_gets_its_own_workflow_once(
+    books: Books, client: Client, hand_over: HandOver, *, ended: bool
+) -> None:
+    placed = await books.place()
+    await hand_over.deliver_all([placed])
+    if ended:
+        await end(books, placed.order_no)
+    workflow_id = refund_workflow_id(placed.order_no, "F-1")
+    asked = await commit(books, placed.order_no, "refund.requested", workflow_id)
+    assert await hand_over.deliver_all([asked]) == 1
+    assert await hand_over.deliver_all([asked]) == 1
+    handle = client.get_workflow_handle(workflow_id)
+    assert (await handle.describe()).workflow_type == "RefundWorkflow"
+    assert (await is_running(handle), await books.handed_over(asked)) == (True, True)
+
+
+async def test_a_return_hears_what_is_about_it_and_begins_again_where_it_was_lost(
+    books: Books, client: Client, hand_over: HandOver
+) -> None:
+    placed = await books.place()
+    await end(books, placed.order_no)
+    workflow_id = return_workflow_id(return_number(placed.order_no, "A-1"))
+    asked = await commit(books, placed.order_no, "return.requested", workflow_id)
+    decided = await commit(books, placed.order_no, "return.decided", f"{workflow_id}/decision/boss")
+    assert await hand_over.deliver_all([asked, decided]) == 2
+    assert await signals(client, workflow_id) == [decided.inbox_id]
+    await client.get_workflow_handle(workflow_id).terminate()
+    received = await commit(books, placed.order_no, "return.received", f"{workflow_id}/receipt/W-1")
+    assert await hand_over.deliver_all([received]) == 1
+    assert await signals(client, workflow_id) == [received.inbox_id]
+    assert await is_running(client.get_workflow_handle(workflow_id))
+
+
+async def test_after_the_loss_of_temporal_what_is_under_way_beside_ended_orders_is_told_again(
+    books: Books, hand_over: HandOver
+) -> None:
+    placed = await books.place()
+    await end(books, placed.order_no)
+    return_id = return_workflow_id(return_number(placed.order_no, "A-1"))
+    told = [
+        await commit(books, placed.order_no, "refund.requested", refund_workflow_id(placed.order_no, "F-1")),
+        await commit(books, placed.order_no, "return.requested", return_id),
+        await commit(books, placed.order_no, "return.received", f"{return_id}/receipt/W-1"),
+    ]
+    old = await commit(books, placed.order_no, "refund.requested", refund_workflow_id(placed.order_no, "F-0"))
+    done = "applied_at = now(), received_at = now() - interval '40 days'"
+    await books.run(f"UPDATE inbox_messages SET {done} WHERE inbox_id = :id", id=old.inbox_id)
+    await hand_over.deliver_all([placed, *told, old])
+    async with books.sessions() as session, session.begin():
+        again = await inbox.forget_hand_over(session)
+    assert sorted(inbox_id for _order_no, inbox_id in again) == sorted(one.inbox_id for one in told)
