@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.checking import objection
+from activities.deposits import is_lost_by_cancelling
 from activities.failures import translated
 from activities.posting import post_cured, post_unposted
 from activities.step import Fact, Step, StepResult
@@ -20,6 +21,7 @@ from models.order import Order, OrderDecision
 from runtime.database import Sessions
 from store import approvals, events, holds, inbox, orders
 from store.events import Event
+from store.facts import known_now
 from store.holds import Reason
 
 _UNCHECKED = (Lifecycle.RECEIVED, Lifecycle.IN_REVIEW)
@@ -55,13 +57,17 @@ class BranchResult:
 
 @dataclass(frozen=True)
 class WaitInput:
-    """What the order is about to wait for; `keep` is how long, unless an earlier run had set a deadline already."""
+    """What the order is about to wait for. `until`: a moment that is agreed, which an earlier wait cannot change.
+
+    Otherwise `keep` is how long, unless an earlier run had set a deadline already.
+    """
 
     order_no: str
     node: str
     visit: int
     event: str
     keep: timedelta
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,7 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, branch.order_no)
                 known = await session.get(OrderDecision, (branch.order_no, branch.node, branch.visit))
-                facts = dict(branch.facts) | {"payment.paid_minor": order.paid_minor}
+                facts = dict(branch.facts) | await known_now(session, order)
                 decision = decide(branch.branch, facts)
                 if known is not None:
                     return BranchResult(known.chosen, _leads_to(branch.branch, known.chosen))
@@ -192,9 +198,9 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, wait.order_no)
-                resumed = wait.visit == 1 and order.waiting_for == wait.event and order.deadline_at is not None
-                if not resumed:
-                    orders.note_waiting(order, wait.event, now() + wait.keep)
+                waited = wait.visit == 1 and order.waiting_for == wait.event and order.deadline_at is not None
+                if wait.until is not None or not waited:
+                    orders.note_waiting(order, wait.event, wait.until or now() + wait.keep)
                     await events.record(session, order, Event("order.waiting", {"event": wait.event}, node=wait.node))
                 standing = await orders.standing(session, wait.order_no)
                 return WaitResult(StepResult(standing), order.deadline_at or now() + wait.keep)
@@ -241,6 +247,7 @@ class OrderActivities:
                     raise OrderNotCancellable(order_no=cancel.order_no)
                 if order.cancel_requested_at is None:
                     order.cancel_requested_at = now()
+                    order.forfeit_deposit = await is_lost_by_cancelling(session, order, standing, cancel.inbox_id)
                     order.cancel_reason = await inbox.reason_in(session, cancel.inbox_id, cancel.order_no)
                     await approvals.void(session, order, "the order is being cancelled", (ApprovalState.OPEN,))
                     asked = Event("order.cancel_requested", actor=cancel.actor, reason=order.cancel_reason)
@@ -257,7 +264,7 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, cancel.order_no)
                 if order.cancel_requested_at is not None:
-                    order.cancel_requested_at, order.cancel_reason = None, None
+                    order.cancel_requested_at, order.cancel_reason, order.forfeit_deposit = None, None, False
                     refused = Event("order.cancel_refused", actor=cancel.actor, reason="the carrier has the goods")
                     await events.record(session, order, refused)
                 return StepResult(await orders.standing(session, cancel.order_no))

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
@@ -25,7 +25,6 @@ from store.events import Event
 from store.holds import Reason
 
 _KIND = "payment.settled"
-_DEPOSIT_TERMS = "deposit_balance"
 
 
 class PaymentUnreadable(DomainError):
@@ -47,8 +46,15 @@ class _Report(BaseModel):
     method: str
     kind: str | None = None
     amount_minor: Annotated[int, Field(gt=0)]
+    fee_minor: Annotated[int, Field(ge=0)] = 0
     currency: str
     paid_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _fee_is_part_of_it(self) -> Self:
+        if self.fee_minor > self.amount_minor:
+            raise ValueError("the fee is more than the payment")
+        return self
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class _Receipt:
             "payment_id": payment.payment_id,
             "method": payment.method,
             "amount_minor": payment.amount_minor,
+            "kind": payment.kind,
             "currency": payment.currency,
             "payment": _status(order),
         }
@@ -187,18 +194,13 @@ def _payment(order: Order, message: InboxMessage, report: _Report) -> Payment:
         inbox_id=message.inbox_id,
         method=report.method,
         category="",
-        kind=report.kind or _planned_kind(order),
+        kind=report.kind or orders.plan(order).next_kind(order.paid_minor, report.amount_minor).value,
         amount_minor=report.amount_minor,
+        fee_minor=report.fee_minor,
         currency=report.currency,
         state=payments.UNPOSTED,
         paid_at=report.paid_at or message.received_at,
     )
-
-
-def _planned_kind(order: Order) -> str:
-    if order.payment_terms != _DEPOSIT_TERMS:
-        return "full"
-    return "balance" if order.paid_minor else "deposit"
 
 
 async def _recall(session: AsyncSession, order: Order, known: Payment, report: _Report) -> tuple[str, str | None]:
@@ -233,20 +235,17 @@ async def _difference(session: AsyncSession, order: Order) -> int:
 async def _judge(session: AsyncSession, order: Order, payment: Payment) -> None:
     """Afterwards a difference between what was paid and what is due holds the order, and none does otherwise."""
     due_minor = await _difference(session, order) - order.written_off_minor
-    if due_minor <= 0 and order.paid_minor > payment.amount_minor:
+    # Once the deposit is complete, how the balance comes is the plan's business until its window closes.
+    as_planned = due_minor <= 0 or orders.plan(order).awaits_balance(order.paid_minor)
+    if as_planned and order.paid_minor > payment.amount_minor:
         await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="the rest has come")
     if due_minor < 0:
         told = {"surplus_minor": -due_minor, "currency": order.currency}
         await holds.open_hold(session, order, Reason("payment_over", "more was paid than is due", told))
-    elif due_minor > 0 and not _is_planned_part(order, payment):
+    elif not as_planned:
         told = {"paid_minor": order.paid_minor, "due_minor": due_minor, "currency": order.currency}
         reason = Reason("payment_short", "a part of the order is not paid", told, blocking=False)
         await holds.open_hold(session, order, reason)
-
-
-def _is_planned_part(order: Order, payment: Payment) -> bool:
-    is_deposit = order.payment_terms == _DEPOSIT_TERMS and payment.kind == "deposit"
-    return is_deposit and order.paid_minor >= (order.deposit_minor or 0)
 
 
 def _status(order: Order) -> str:

@@ -78,6 +78,7 @@ async def sale_of(session: AsyncSession, order: Order) -> Sale:
         passed_net_minor=sum(line.passed_net_minor for line in progress.values()),
         passed_tax_minor=sum(line.passed_tax_minor for line in progress.values()),
         tax_due_minor=sum(line.tax_due_minor for line in progress.values()),
+        forfeited_minor=money.forfeited_minor,
     )
     return Sale(lines, progress, position, money.undone)
 
@@ -144,7 +145,12 @@ async def _post(session: AsyncSession, order: Order, waiting: Sequence[Payment])
         category = await _category(session, payment)
         # What the order's status counts as written off is what the books write off.
         after = replace(before, tolerance_minor=abs(order.written_off_minor)).paid(payment.amount_minor)
-        entry = _to_give_back(payment, category) if sale.undone else _received(before, after, category)
+        debit = category.debit_role
+        entry = (
+            _to_give_back(payment, debit)
+            if sale.undone
+            else payment_received(before, after, debit, fee_minor=payment.fee_minor)
+        )
         context = PostingContext.of(order, payment.paid_at)
         await journal.post(session, context, some(entry), f"payment/{order.order_no}/{payment.payment_id}")
         payment.category, payment.state = category.value, payments.LATE if sale.undone else payments.APPLIED
@@ -160,10 +166,7 @@ async def _category(session: AsyncSession, payment: Payment) -> PaymentCategory:
     return category
 
 
-def _received(before: SalePosition, after: SalePosition, category: PaymentCategory) -> Entry | None:
-    return payment_received(before, after, category.debit_role)
-
-
-def _to_give_back(payment: Payment, category: PaymentCategory) -> Entry | None:
-    minor = payment.amount_minor
-    return entry_of("payment_received", dr(category.debit_role, minor), cr(Role.REFUND_PAYABLE, minor))
+def _to_give_back(payment: Payment, debit_role: Role) -> Entry | None:
+    minor, fee = payment.amount_minor, payment.fee_minor
+    money = [dr(debit_role, minor - fee), dr(Role.GATEWAY_FEE, fee)]
+    return entry_of("payment_received", *money, cr(Role.REFUND_PAYABLE, minor))

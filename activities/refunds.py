@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.deposits import keep_deposit
 from activities.posting import has_open_position, post_unposted, sale_of
 from domain.order import Lifecycle
 from domain.posting.entry import some
@@ -14,7 +15,7 @@ from integrations.payment.port import RefundRequest, RefundResult, RefundStatus
 from models.columns import now
 from models.order import Order
 from models.payment import Payment, Refund
-from store import events, holds, journal, payments
+from store import deposits, events, holds, journal, payments
 from store.events import Event
 from store.holds import Reason
 from store.journal import PostingContext
@@ -34,13 +35,15 @@ class Asked:
 async def approve(session: AsyncSession, order: Order, node: str) -> tuple[list[Asked], str | None]:
     """Afterwards every payment of an order that is not to be has its refund, and the sale is out of the books.
 
-    Returns what is to be asked of the provider, and why the order is held if it is. A completed order keeps its money.
+    A deposit that the customer has lost stays, and is ours. Returns what is to be asked of the provider, and why the
+    order is held if it is. A completed order keeps its money.
     """
     if order.lifecycle == Lifecycle.COMPLETED:
         return [], None
     held = await post_unposted(session, order, node)
     if held is not None:
         return [], held
+    await keep_deposit(session, order)
     added = await _add_refunds(session, order)
     await _take_out_of_books(session, order, added)
     for refund, _payment in added:
@@ -50,7 +53,7 @@ async def approve(session: AsyncSession, order: Order, node: str) -> tuple[list[
 
 async def _add_refunds(session: AsyncSession, order: Order) -> list[tuple[Refund, Payment]]:
     left = await payments.left_of(session, order.order_no)
-    return await new_refunds(session, order, left, _CAUSE)
+    return await new_refunds(session, order, deposits.less_kept(left, order.forfeited_minor), _CAUSE)
 
 
 async def new_refunds(

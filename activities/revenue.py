@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,7 +24,7 @@ from models.masters import Product
 from models.order import Order, OrderLine
 from models.shipping import Shipment, ShipmentLine
 from runtime.database import Sessions
-from store import events, journal, orders, rates, revenue
+from store import credit, entities, events, journal, orders, rates, revenue
 from store.events import Event
 from store.journal import PostingContext, RateMissing
 
@@ -120,7 +122,16 @@ async def _recognise_parcel(session: AsyncSession, delivery: _Delivery, sale: Sa
     await journal.post(session, PostingContext.of_cost(order, at), costs, f"cost/{number}")
     for unit in delivery.units:
         by_id[unit.line_id].recognised += unit.quantity
+    if order.payment_terms == credit.TERMS:
+        await _note_due(session, order, at)
     await events.record(session, order, _told(delivery, share, node))
+
+
+async def _note_due(session: AsyncSession, order: Order, delivered_at: datetime) -> None:
+    """What is bought on credit is due so many days after the last of it was delivered, where the entity is."""
+    zone = ZoneInfo(await entities.time_zone(session, order.entity_id))
+    due_on = delivered_at.astimezone(zone).date() + timedelta(days=order.payment_days or 0)
+    order.payment_due_on = max(due_on, order.payment_due_on or due_on)
 
 
 def _told(delivery: _Delivery, share: ControlShare, node: str) -> Event:

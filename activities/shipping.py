@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.consignments import LabelRequest, label_key, labels_to_ask
 from activities.failures import translated
-from activities.scans import follow
+from activities.scans import follow, take_back
 from activities.step import Fact, Step, StepResult
 from domain.order import Lifecycle, moved
 from domain.shipping import VOIDABLE, ParcelStatus
@@ -62,6 +62,25 @@ class ShippingActivities:
                 if result.outcome != "applied":
                     break
             return result
+
+    @activity.defn
+    async def take_back_parcels(self, step: Step) -> StepResult:
+        """Effect: the units of every parcel that the carrier brought back are in stock again, at the cost they left at.
+        Key: the event, the movements and the posting of the parcel: `taken_back/...`, `return/<shipment_no>/<line_id>`.
+        Fails: account_mapping_missing (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, step.order_no)
+                for parcel in await shipping.parcels(session, step.order_no):
+                    if parcel.shipment.status == ParcelStatus.RETURNED:
+                        await take_back(session, order, parcel, step.node)
+                failed = ("delivery_failed", "delivery_overdue")
+                if await shipping.all_came_back(session, step.order_no):
+                    await holds.resolve(session, order, failed, "returned", by="orderflow", reason="the goods are back")
+                standing = await orders.standing(session, step.order_no)
+                await stock.wake(session)
+                return StepResult(standing)
 
     @activity.defn
     async def apply_scan(self, fact: Fact) -> StepResult:

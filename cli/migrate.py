@@ -32,7 +32,16 @@ def migrate(
 
 
 async def bring_up_to_date(url: str) -> None:
-    """Afterwards the database exists, if we may create it, and is at head."""
+    """Afterwards the database exists, if we may create it, is at head, and has what nothing works without."""
+    from runtime.database import create_unpooled_engine
+
+    await _to_head(url)
+    engine = create_unpooled_engine(url)
+    await seed(engine)
+    await engine.dispose()
+
+
+async def _to_head(url: str) -> None:
     from psycopg import OperationalError
 
     from migrations.upgrade import migrate as to_head
@@ -44,7 +53,6 @@ async def bring_up_to_date(url: str) -> None:
         fail(f"the database is not reachable: {away}")
     engine = create_unpooled_engine(url)
     await to_head(engine)
-    await seed(engine)
     await engine.dispose()
 
 
@@ -85,7 +93,8 @@ async def _draft(message: str) -> None:
     from runtime.database import create_unpooled_engine
 
     with _passing_server() as url:
-        await bring_up_to_date(url)
+        # Without masters: the models know columns already that the database is still to get.
+        await _to_head(url)
         engine = create_unpooled_engine(url)
         typer.echo(str(await draft_version(engine, message)))
         await engine.dispose()

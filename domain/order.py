@@ -66,6 +66,7 @@ class PaymentStatus(StrEnum):
     OVERPAID = "overpaid"
     PARTIALLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"
+    FORFEITED = "forfeited"
 
 
 class FulfilmentStatus(StrEnum):
@@ -109,6 +110,7 @@ class Figures:
     # What granted refunds took off the total, and units that arrived and whose price went back.
     reduced_minor: int = 0
     refunded: int = 0
+    forfeited_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def axes_of(figures: Figures) -> Axes:
 
 
 def _payment(figures: Figures) -> str:
+    if figures.forfeited_minor and figures.refunded_minor + figures.forfeited_minor >= figures.paid_minor:
+        return PaymentStatus.FORFEITED
     if figures.refunded_minor:
         whole = figures.refunded_minor >= figures.paid_minor
         return PaymentStatus.REFUNDED if whole else PaymentStatus.PARTIALLY_REFUNDED
@@ -180,7 +184,9 @@ class Standing:
     invoice: str = Share.NONE
     revenue: str = Share.NONE
     blocking_holds: tuple[str, ...] = ()
+    # Money of the customer that we have and that is not ours for good.
     money_in: bool = False
+    deposit_paid: bool = False
     revenue_due: bool = False
     cancelling: bool = False
     open_approvals: tuple[str, ...] = ()
@@ -213,7 +219,7 @@ def has_happened(event: str, standing: Standing) -> bool:
         case "payment.full" | "payment.balance":
             return standing.payment in _PAID or standing.payment_terms not in _TERMS_PAID_BEFORE_SHIPMENT
         case "payment.deposit":
-            return standing.money_in or standing.payment in _PAID
+            return standing.deposit_paid or standing.payment in _PAID
         case "shipment.handed_over":
             return standing.handed_over
         case "shipment.delivered":

@@ -34,7 +34,10 @@ class Customer(SQLModel, table=True):
     """A buyer as the seller knows them; level and credit are trusted from here only."""
 
     __tablename__ = "customers"
-    __table_args__ = (CheckConstraint("credit_limit_minor >= 0", name="customer_credit_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("credit_limit_minor >= 0", name="customer_credit_not_negative"),
+        CheckConstraint("payment_days BETWEEN 0 AND 365", name="customer_payment_days_range"),
+    )
 
     customer_id: str = Field(primary_key=True)
     name: str | None = None
@@ -42,6 +45,7 @@ class Customer(SQLModel, table=True):
     tax_number: str | None = None
     credit_limit_minor: int = Field(default=0, sa_type=BigInteger)
     credit_currency: str | None = None
+    payment_days: int = 30
     blacklisted: bool = False
     updated_at: datetime = written_at()
 
@@ -79,6 +83,8 @@ class LegalEntity(SQLModel, table=True):
     return_window_days: int = 7
     return_approved_below_minor: int = minor(50_000)
     return_goods_days: int = 14
+    # Of orders that do not say it themselves: whether a deposit goes back when the balance is not paid.
+    deposit_refundable: bool = False
     updated_at: datetime = written_at()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,8 +24,9 @@ class Order(SQLModel, table=True):
         Index("orders_by_customer", "customer_id", "received_at"),
         Index("orders_open", "order_no", postgresql_where=text("closed_at IS NULL")),
         CheckConstraint("total_minor >= 0", name="order_total_not_negative"),
-        CheckConstraint("refunded_minor <= paid_minor", name="order_refunded_within_paid"),
+        CheckConstraint("refunded_minor + forfeited_minor <= paid_minor", name="order_refunded_within_paid"),
         CheckConstraint("reduced_minor >= 0 AND reduced_minor <= total_minor", name="order_reduced_within_total"),
+        Index("orders_on_credit", "customer_id", postgresql_where=text("payment_terms = 'on_credit'")),
     )
 
     order_no: str = Field(primary_key=True)
@@ -57,6 +58,14 @@ class Order(SQLModel, table=True):
     deposit_minor: int | None = Field(default=None, sa_type=BigInteger)
     balance_opens_at: datetime | None = moment()
     balance_closes_at: datetime | None = moment()
+    # Whether a deposit goes back to a customer who does not pay the balance or calls the order off.
+    deposit_refundable: bool = False
+    # Set when the customer has lost the deposit; `forfeited_minor` once it is ours in the books.
+    forfeit_deposit: bool = False
+    # On credit: days from the delivery to the day on which the money is due; `within` or `above` the customer's credit.
+    payment_days: int | None = None
+    payment_due_on: date | None = None
+    credit_state: str | None = None
 
     list_minor: int = minor()
     seller_discount_minor: int = minor()
@@ -72,6 +81,7 @@ class Order(SQLModel, table=True):
     written_off_minor: int = minor()
     # What granted refunds took off the total.
     reduced_minor: int = minor()
+    forfeited_minor: int = minor()
 
     flow_key: str
     flow_version: int

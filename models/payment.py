@@ -7,14 +7,17 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from models.columns import Minor, moment, written_at
+from models.columns import Minor, minor, moment, written_at
 
 
 class Payment(SQLModel, table=True):
     """A payment fact for an order; `unapplied` money is recorded but not set against the order."""
 
     __tablename__ = "payments"
-    __table_args__ = (CheckConstraint("amount_minor > 0", name="payment_amount_positive"),)
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="payment_amount_positive"),
+        CheckConstraint("fee_minor >= 0 AND fee_minor <= amount_minor", name="payment_fee_within_amount"),
+    )
 
     order_no: str = Field(primary_key=True, foreign_key="orders.order_no")
     payment_id: str = Field(primary_key=True)
@@ -22,7 +25,9 @@ class Payment(SQLModel, table=True):
     method: str
     category: str
     kind: str
+    # What it settles of the order; `fee_minor` of it stayed with whoever passed it on.
     amount_minor: int = Field(sa_type=Minor)
+    fee_minor: int = minor()
     currency: str
     state: str = "applied"
     paid_at: datetime = written_at()

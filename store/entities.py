@@ -62,3 +62,8 @@ async def ensure_accounts(session: AsyncSession, entity_id: str) -> None:
         for role, (code, name) in DEFAULT_ACCOUNTS.items()
     ]
     await session.execute(insert(AccountMapping).values(rows).on_conflict_do_nothing())
+
+
+async def time_zone(session: AsyncSession, entity_id: str) -> str:
+    """The zone in which the entity's days begin and end."""
+    return (await session.get_one(LegalEntity, entity_id)).time_zone

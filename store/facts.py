@@ -1,7 +1,7 @@
 """The facts that flows decide on, read from what is recorded; never personal data.
 
-What nothing records yet (overdue sums, risk) is left out: a condition that asks for it holds the order instead of
-deciding on a guess.
+What nothing records yet (risk) is left out: a condition that asks for it holds the order instead of deciding on a
+guess.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.pricing import OrderLineValue
 from models.order import Order, OrderLine
-from store import orders
+from store import credit, deposits, orders, shipping
 
 if TYPE_CHECKING:
     from store.placing import OrderDraft
@@ -72,6 +72,26 @@ def _facts(
         "payment.method": order.payment_method,
         **_balance_window(order.balance_opens_at, order.balance_closes_at),
     }
+
+
+async def known_now(session: AsyncSession, order: Order) -> dict[str, FactText]:
+    """What a branch may ask that changes while the order runs. What a customer owes is known of orders on credit."""
+    standing = await orders.standing(session, order.order_no)
+    facts: dict[str, FactText] = {
+        "payment.paid_minor": order.paid_minor,
+        "payment.paid_in_full": standing.payment in ("paid", "overpaid"),
+        "order.deposit_refundable": await deposits.is_refundable(session, order),
+        "shipment.returned": await shipping.all_came_back(session, order.order_no),
+    }
+    if order.payment_terms == credit.TERMS:
+        customer = await credit.of_order(session, order)
+        facts |= {
+            "customer.credit_limit_minor": customer.limit_minor,
+            "customer.credit_used_minor": customer.used_minor,
+            "customer.overdue_minor": customer.overdue_minor,
+            "order.above_credit": customer.is_exceeded,
+        }
+    return facts
 
 
 async def _known_customer(session: AsyncSession, order: Order) -> KnownCustomer:

@@ -123,12 +123,18 @@ async def reason_in(session: AsyncSession, inbox_id: int, order_no: str) -> str 
 
     The message counts as heard afterwards.
     """
+    said = await said_in(session, inbox_id, order_no)
+    return ": ".join(str(said[part]) for part in ("reason_code", "reason") if said.get(part)) or None
+
+
+async def said_in(session: AsyncSession, inbox_id: int, order_no: str) -> dict[str, Any]:
+    """What a person asked for, word by word; nothing when nobody did. The message counts as heard afterwards."""
     message = await of_order(session, inbox_id, order_no) if inbox_id else None
     if message is None:
-        return None
+        return {}
     mark_applied(message, "heard")
-    said = json.loads(message.body)
-    return ": ".join(str(said[part]) for part in ("reason_code", "reason") if said.get(part)) or None
+    said: dict[str, Any] = json.loads(message.body)
+    return said
 
 
 def mark_applied(message: InboxMessage, outcome: str) -> None:

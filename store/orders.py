@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
 from domain.order import Axes, Figures, Standing, axes_of, has_happened
+from domain.payment_plan import PaymentPlan
 from models.order import Order, OrderLine
 
 
@@ -41,9 +42,14 @@ async def lines(session: AsyncSession, order_no: str) -> Sequence[OrderLine]:
     return (await session.exec(query)).all()
 
 
+def plan(order: Order) -> PaymentPlan:
+    """How the order is to be paid, as its price stands now."""
+    return PaymentPlan.of(order.payment_terms, order.total_minor - order.reduced_minor, order.deposit_minor)
+
+
 _FIGURES = text("""
 SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requested_at, o.total_minor,
-       o.paid_minor, o.refunded_minor, o.written_off_minor, o.reduced_minor,
+       o.paid_minor, o.refunded_minor, o.written_off_minor, o.reduced_minor, o.forfeited_minor, o.deposit_minor,
        l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced, l.recognised,
        l.refunded, s.booked, s.failed,
        ARRAY(SELECT reason_code FROM order_holds h
@@ -79,7 +85,10 @@ async def standing(session: AsyncSession, order_no: str) -> Standing:
         invoice=axes.invoice,
         revenue=axes.revenue,
         blocking_holds=tuple(row.holds),
-        money_in=row.paid_minor > row.refunded_minor,
+        money_in=row.paid_minor > row.refunded_minor + row.forfeited_minor,
+        deposit_paid=PaymentPlan.of(
+            row.payment_terms, row.total_minor - row.reduced_minor, row.deposit_minor
+        ).deposit_is_paid(row.paid_minor - row.refunded_minor - row.forfeited_minor),
         revenue_due=row.delivered > row.recognised,
         cancelling=row.cancel_requested_at is not None,
         open_approvals=tuple(row.approvals),
@@ -91,6 +100,11 @@ async def axes(session: AsyncSession, order_nos: Sequence[str]) -> dict[str, Axe
     """The computed statuses of several orders at once, keyed by order number; unknown numbers are left out."""
     rows = (await session.execute(_FIGURES, {"order_nos": list(order_nos)})).all()
     return {row.order_no: axes_of(_figures(row)) for row in rows}
+
+
+def _has_deposit(row: Any) -> bool:
+    agreed = PaymentPlan.of(row.payment_terms, row.total_minor - row.reduced_minor, row.deposit_minor)
+    return agreed.deposit_is_paid(row.paid_minor - row.refunded_minor - row.forfeited_minor)
 
 
 def _figures(row: Any) -> Figures:
@@ -111,6 +125,7 @@ def _figures(row: Any) -> Figures:
         failed_shipments=row.failed,
         reduced_minor=row.reduced_minor,
         refunded=int(row.refunded or 0),
+        forfeited_minor=row.forfeited_minor,
     )
 
 

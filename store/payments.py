@@ -31,8 +31,12 @@ class Booked:
     """What of an order's money is in its books. `undone`: its sale was taken out of them, or never comes to be."""
 
     settled_minor: int
-    """Applied payments less what was approved to go back of them; compensation is no part of it, but our expense."""
+    """Applied payments less what was approved to go back of them, and less a deposit that was kept.
+
+    Compensation is no part of it, but our expense.
+    """
     written_off_minor: int
+    forfeited_minor: int
     undone: bool
 
 
@@ -47,6 +51,9 @@ SELECT (SELECT coalesce(sum(amount_minor), 0) FROM payments
        (SELECT coalesce(sum(CASE l.side WHEN 'Dr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
         FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
         WHERE e.voucher_no = :voucher_no AND l.role = 'rounding' AND e.currency = :currency) AS written_off,
+       (SELECT coalesce(sum(CASE l.side WHEN 'Cr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
+        FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
+        WHERE e.voucher_no = :voucher_no AND l.role = 'forfeited_deposit' AND e.currency = :currency) AS forfeited,
        EXISTS (SELECT 1 FROM journal_entries WHERE event_key = :undone_key) AS undone
 """)
 
@@ -67,8 +74,9 @@ async def booked(session: AsyncSession, order: Order) -> Booked:
     }
     row = (await session.execute(_BOOKED, asked)).one()
     return Booked(
-        settled_minor=int(row.applied - row.approved + row.compensated),
+        settled_minor=int(row.applied - row.approved + row.compensated - row.forfeited),
         written_off_minor=int(row.written_off),
+        forfeited_minor=int(row.forfeited),
         undone=bool(row.undone) or order.lifecycle in _UNDONE,
     )
 

@@ -56,6 +56,7 @@ class OrderDraft:
     deposit_minor: int | None = None
     balance_opens_at: datetime | None = None
     balance_closes_at: datetime | None = None
+    deposit_refundable: bool | None = None
 
     @property
     def order_no(self) -> str:
@@ -77,6 +78,7 @@ class _Ground:
 
     functional_currency: str
     time_zone: str
+    deposit_refundable: bool
     rate: Decimal | None
     customer: facts.KnownCustomer
 
@@ -94,6 +96,9 @@ async def place(session: AsyncSession, draft: OrderDraft, message: Incoming, flo
     number = await series.take(session, f"voucher/{ENTITY}/{year}")
     order = _order(draft, ground, flow)
     order.voucher_no, order.received_at = f"V{year}-{number:08d}", received_at
+    if order.balance_closes_at is not None and order.balance_opens_at is None:
+        # Nobody has named a day: the balance may be paid from the first moment on.
+        order.balance_opens_at = received_at
     session.add(order)
     await session.flush()
     session.add_all(_lines(draft))
@@ -105,7 +110,7 @@ async def place(session: AsyncSession, draft: OrderDraft, message: Incoming, flo
 
 
 _GROUND = text("""
-SELECT e.functional_currency, e.time_zone, c.level, c.blacklisted,
+SELECT e.functional_currency, e.time_zone, e.deposit_refundable, c.level, c.blacklisted,
        (SELECT count(*) FROM orders o WHERE o.customer_id = :customer_id) AS order_count,
        (SELECT rate FROM fx_rates r WHERE r.entity_id = e.entity_id AND r.currency = :currency
             AND r.valid_from <= :today ORDER BY r.valid_from DESC LIMIT 1) AS rate
@@ -126,7 +131,8 @@ async def _ground(session: AsyncSession, draft: OrderDraft) -> _Ground:
         raise NoLegalEntity(entity_id=ENTITY)
     same = row.functional_currency == draft.currency
     customer = facts.KnownCustomer(row.level or "standard", row.order_count, bool(row.blacklisted))
-    return _Ground(row.functional_currency, row.time_zone, Decimal(1) if same else row.rate, customer)
+    rate = Decimal(1) if same else row.rate
+    return _Ground(row.functional_currency, row.time_zone, row.deposit_refundable, rate, customer)
 
 
 def _order(draft: OrderDraft, ground: _Ground, flow: FlowDefinition) -> Order:
@@ -158,6 +164,7 @@ def _order(draft: OrderDraft, ground: _Ground, flow: FlowDefinition) -> Order:
         deposit_minor=draft.deposit_minor,
         balance_opens_at=draft.balance_opens_at,
         balance_closes_at=draft.balance_closes_at,
+        deposit_refundable=_deposit_refundable(draft, ground),
         list_minor=priced.list_minor,
         seller_discount_minor=priced.seller_discount_minor,
         platform_discount_minor=priced.platform_discount_minor,
@@ -170,6 +177,12 @@ def _order(draft: OrderDraft, ground: _Ground, flow: FlowDefinition) -> Order:
         flow_version=flow.version,
         placed_at=draft.placed_at,
     )
+
+
+def _deposit_refundable(draft: OrderDraft, ground: _Ground) -> bool:
+    """The order's own word counts from those who set its prices; for all others the entity's policy holds."""
+    said = draft.deposit_refundable if draft.priced_by_client else None
+    return ground.deposit_refundable if said is None else said
 
 
 def _lines(draft: OrderDraft) -> list[OrderLine]:

@@ -15,6 +15,15 @@ ORDER BY r.valid_from DESC LIMIT 1
 """)
 
 
+async def rate_of(session: AsyncSession, order: Order, currency: str) -> Decimal | None:
+    """What one unit of `currency` was worth to the order's entity on the day the order came; None: nobody knows."""
+    if currency == order.functional_currency:
+        return Decimal(1)
+    asked = {"entity_id": order.entity_id, "currency": currency, "received_at": order.received_at}
+    found: Decimal | None = (await session.execute(_RATE, asked)).scalar_one_or_none()
+    return found
+
+
 async def take_rate(session: AsyncSession, order: Order) -> bool:
     """Afterwards the order has the rate of the day it came, if one is known; the rate it has already stays.
 
@@ -23,6 +32,5 @@ async def take_rate(session: AsyncSession, order: Order) -> bool:
     if order.fx_rate is None and order.currency == order.functional_currency:
         order.fx_rate = Decimal(1)
     if order.fx_rate is None:
-        asked = {"entity_id": order.entity_id, "currency": order.currency, "received_at": order.received_at}
-        order.fx_rate = (await session.execute(_RATE, asked)).scalar_one_or_none()
+        order.fx_rate = await rate_of(session, order, order.currency)
     return order.fx_rate is not None

@@ -13,6 +13,8 @@ from domain.allocation import Allocation
 from domain.shipping import ENDED, VOIDABLE, ParcelStatus
 from models.shipping import CarrierScan, FulfilmentOrder, Shipment, ShipmentLine
 
+_VOIDED = ParcelStatus.VOIDED.value
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -143,6 +145,12 @@ async def scans(session: AsyncSession, shipment_no: str) -> Sequence[CarrierScan
     """What the carrier reported about the parcel, in the order in which it says that it happened."""
     query = select(CarrierScan).where(CarrierScan.shipment_no == shipment_no)
     return (await session.exec(query.order_by(col(CarrierScan.occurred_at), col(CarrierScan.scan_id)))).all()
+
+
+async def all_came_back(session: AsyncSession, order_no: str) -> bool:
+    """Whether the order has sent parcels and the carrier has brought every one of them back."""
+    living = [one.shipment.status for one in await parcels(session, order_no) if one.shipment.status != _VOIDED]
+    return bool(living) and set(living) == {ParcelStatus.RETURNED.value}
 
 
 async def count_delivered(session: AsyncSession, shipment_no: str) -> None:

@@ -18,6 +18,7 @@ from activities.returning import ReturnActivities
 from activities.revenue import RevenueActivities
 from activities.shipping import ShippingActivities
 from activities.stock import StockActivities
+from activities.terms import TermsActivities
 from integrations.carrier.over_http import HttpCarrier
 from integrations.carrier.port import Carrier, CarrierEvent
 from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
@@ -51,6 +52,7 @@ class Capabilities:
     revenue: RevenueActivities
     shipping: ShippingActivities
     invoices: InvoiceActivities
+    terms: TermsActivities
     outbox: OutboxActivities
     checks: CheckActivities
     autopilot: SimulatedCarrier | None
@@ -73,6 +75,7 @@ def wire(
         revenue=RevenueActivities(sessions),
         shipping=ShippingActivities(sessions, carrier),
         invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),
+        terms=TermsActivities(sessions),
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
         autopilot=carrier if isinstance(carrier, SimulatedCarrier) and settings.carrier_autopilot else None,

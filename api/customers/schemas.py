@@ -1,8 +1,8 @@
 """Customers as programs write and read them."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement
 from sqlmodel import col
@@ -13,13 +13,17 @@ from models.masters import Customer
 
 
 class CustomerBody(Body):
-    """A customer without their id. Orders take level, credit and blacklist from here only."""
+    """A customer without their id. Orders take level, credit and blacklist from here only.
+
+    What is bought on credit is due `payment_days` after its delivery.
+    """
 
     name: Text | None = None
     level: Text = "standard"
     tax_number: Text | None = None
     credit_limit_minor: AmountMinor = 0
     credit_currency: Currency | None = None
+    payment_days: Annotated[int, Field(strict=True, ge=0, le=365)] = 30
     blacklisted: Flag = False
 
     @model_validator(mode="after")
@@ -47,6 +51,7 @@ class CustomerView(BaseModel):
     tax_number: str | None
     credit_limit_minor: int
     credit_currency: str | None
+    payment_days: int
     blacklisted: bool
     updated_at: Moment
 

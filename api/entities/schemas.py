@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from api import fields
-from api.fields import Body, Currency, ExchangeRate, Key, Moment, Text, TimeZone
+from api.fields import Body, Currency, ExchangeRate, Flag, Key, Moment, Text, TimeZone
 from api.paging import ListQuery
 from domain.money import MAX_MINOR
 from domain.posting.roles import Role as AccountRole
@@ -31,6 +31,7 @@ class EntityBody(Body):
 
     Returns worth less than `return_approved_below_minor` (in that currency) and asked for within `return_window_days`
     of the delivery need nobody's decision; their goods are waited for `return_goods_days`.
+    `deposit_refundable`: whether a deposit goes back when the balance is not paid, for orders that do not say it.
     """
 
     name: Text
@@ -40,6 +41,7 @@ class EntityBody(Body):
     return_window_days: Annotated[int, Field(ge=0, le=3650)] = 7
     return_approved_below_minor: Annotated[int, Field(ge=0, le=MAX_MINOR)] = 50_000
     return_goods_days: Annotated[int, Field(ge=1, le=365)] = 14
+    deposit_refundable: Flag = False
 
     def to_row(self, entity_id: str) -> LegalEntity:
         return LegalEntity(**{"entity_id": entity_id, **self.model_dump()})
@@ -62,6 +64,7 @@ class EntityView(BaseModel):
     return_window_days: int
     return_approved_below_minor: int
     return_goods_days: int
+    deposit_refundable: bool
     updated_at: Moment
 
     @classmethod

@@ -15,6 +15,7 @@ from api.orders.schemas import CancelOrder
 from api.orders.seen import Seen
 from api.payments.schemas import RefundView
 from api.problem import Refused
+from domain.access import Permission
 from domain.order import Lifecycle, OrderNotCancellable
 from store import payments
 from store.listing import orders as listing
@@ -33,7 +34,12 @@ class CancelAnswer(BaseModel):
 
 
 async def cancel(seen: Seen, client: Client | None, body: CancelOrder, key: str | None) -> CancelAnswer:
-    """The order is undone, or is being undone. Raises OrderNotCancellable; Refused (503) when nobody took it on."""
+    """The order is undone, or is being undone. Raises OrderNotCancellable; Refused (503) when nobody took it on.
+
+    Refused (403): giving a deposit back against the terms is for those who settle holds.
+    """
+    if body.deposit == "refund" and not seen.caller.may(Permission.ORDERS_RESOLVE):
+        raise Refused(403, "forbidden", "This key may not give a deposit back against the terms.")
     if seen.order.closed_at is None:
         request_id, actor = await _request_id(seen, key), seen.caller.actor
         message = asked("cancel.requested", seen.order_no, request_id, body.model_dump(mode="json"), actor)

@@ -105,7 +105,8 @@ def draft_of(submission: Submission, sender: Sender) -> OrderDraft:
     """The order, priced. Raises Refused (422) naming what its prices contradict."""
     order, lines = submission.order, tuple(map(_line, submission.order.lines))
     payment = order.payment
-    priced = _priced(order, lines)
+    discounts = _discounts(order, lines)
+    priced = _priced(order, lines, discounts)
     return OrderDraft(
         channel=order.channel,
         external_id=submission.external_id,
@@ -122,7 +123,7 @@ def draft_of(submission: Submission, sender: Sender) -> OrderDraft:
         customer_id=order.customer.id,
         contact=_said(order.customer, "name", "phone", "email"),
         ship_to=_said(order.ship_to) if order.ship_to else {},
-        discounts=tuple(_said(discount) for discount in order.discounts),
+        discounts=tuple(map(_told, discounts)),
         salesperson=order.salesperson,
         store=order.store,
         group_id=order.group_id,
@@ -130,6 +131,7 @@ def draft_of(submission: Submission, sender: Sender) -> OrderDraft:
         deposit_minor=payment.deposit_minor,
         balance_opens_at=payment.balance_opens_at,
         balance_closes_at=payment.balance_closes_at,
+        deposit_refundable=payment.deposit_refundable,
     )
 
 
@@ -165,8 +167,22 @@ def _line(line: LineSent) -> OrderLineValue:
     )
 
 
-def _priced(order: PlaceOrder, lines: Sequence[OrderLineValue]) -> PricedOrder:
-    discounts = [Discount(one.kind, one.code, one.amount_minor, FundedBy(one.funded_by)) for one in order.discounts]
+def _discounts(order: PlaceOrder, lines: Sequence[OrderLineValue]) -> list[Discount]:
+    """As they were sent. For a sample that nobody pays for one more, of all that it comes to: its value stays known."""
+    sent = [Discount(one.kind, one.code, one.amount_minor, FundedBy(one.funded_by)) for one in order.discounts]
+    if order.type == "sample" and order.payment.terms == "none":
+        left_minor = _priced(order, lines, sent).total_minor
+        if left_minor:
+            sent.append(Discount("sample", None, left_minor, FundedBy.SELLER))
+    return sent
+
+
+def _told(discount: Discount) -> dict[str, Any]:
+    told = {"kind": discount.kind, "code": discount.code, "amount_minor": discount.amount_minor}
+    return {name: value for name, value in told.items() if value is not None} | {"funded_by": discount.funded_by.value}
+
+
+def _priced(order: PlaceOrder, lines: Sequence[OrderLineValue], discounts: Sequence[Discount]) -> PricedOrder:
     shares = {line.line_id: line.shipping_share_minor for line in order.lines if line.shipping_share_minor is not None}
     try:
         priced = price_order(lines, discounts, order.shipping_fee_minor, shares or None)

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from api.orders.seen import Seen
 from domain.order import has_ended
 from domain.shipping import VOIDABLE
-from models.payment import Payment, Refund
-from store import invoices, orders, payments, shipping, stock
+from models.payment import Payment
+from store import deposits, invoices, orders, payments, shipping, stock
 from store.invoices import InvoiceWithLines
 
 
@@ -40,7 +40,10 @@ class InvoiceCredited(BaseModel):
 
 
 class CancelPreview(BaseModel):
-    """What would be released, voided, paid back and credited; nothing of it where the order cannot be cancelled."""
+    """What would be released, voided, paid back and credited; nothing of it where the order cannot be cancelled.
+
+    `forfeit_minor`: what we would keep of a deposit by the terms.
+    """
 
     order_no: str
     lifecycle: str
@@ -50,6 +53,7 @@ class CancelPreview(BaseModel):
     void: list[str]
     refund: list[MoneyBack]
     refund_minor: int
+    forfeit_minor: int
     currency: str
     credit: list[InvoiceCredited]
 
@@ -67,6 +71,7 @@ async def preview_of(seen: Seen) -> CancelPreview:
         void=[],
         refund=[],
         refund_minor=0,
+        forfeit_minor=0,
         currency=order.currency,
         credit=[],
     )
@@ -74,7 +79,9 @@ async def preview_of(seen: Seen) -> CancelPreview:
         return preview
     promised = await stock.reservations(session, order.order_no)
     parcels = await shipping.parcels(session, order.order_no)
-    back = _back(await payments.of_order(session, order.order_no), await payments.refunds_of(session, order.order_no))
+    left = await payments.left_of(session, order.order_no)
+    kept_minor = await _kept(seen, left)
+    back = _back(deposits.less_kept(left, kept_minor))
     return preview.model_copy(
         update={
             "release": [
@@ -83,6 +90,7 @@ async def preview_of(seen: Seen) -> CancelPreview:
             ],
             "void": [one.shipment.shipment_no for one in parcels if one.shipment.status in VOIDABLE],
             "refund": back,
+            "forfeit_minor": kept_minor,
             "refund_minor": sum(one.amount_minor for one in back if one.currency == order.currency),
             "credit": _credited(await invoices.of_order(session, order.order_no)),
         }
@@ -96,15 +104,20 @@ async def _objection(seen: Seen) -> str | None:
     return "goods_handed_over" if standing.handed_over else None
 
 
-def _back(paid: Sequence[Payment], refunds: Sequence[Refund]) -> list[MoneyBack]:
-    gone: dict[str, int] = {}
-    for refund in refunds:
-        gone[refund.payment_id] = gone.get(refund.payment_id, 0) + refund.amount_minor
-    left = [(one, one.amount_minor - gone.get(one.payment_id, 0)) for one in paid if one.state in payments.COUNTED]
+async def _kept(seen: Seen, left: Sequence[tuple[Payment, int]]) -> int:
+    order = seen.order
+    plan = orders.plan(order)
+    held = bool((await orders.standing(seen.session, seen.order_no)).blocking_holds)
+    if not plan.is_lost_by_cancelling(order.paid_minor, refundable=order.deposit_refundable, held=held):
+        return 0
+    return min(order.deposit_minor or 0, sum(minor for payment, minor in left if payment.state in deposits.BINDING))
+
+
+def _back(left: Sequence[tuple[Payment, int]]) -> list[MoneyBack]:
     return [
         MoneyBack(payment_id=one.payment_id, method=one.method, amount_minor=minor, currency=one.currency)
         for one, minor in left
-        if minor > 0
+        if one.state in payments.COUNTED
     ]
 
 

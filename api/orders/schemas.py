@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from api.fields import Body, Currency, JsonObject, Key, LongText, Moment, Quantity, Text, Word
@@ -17,6 +17,7 @@ RateText = Annotated[str, Field(pattern=r"^0(\.[0-9]{1,6})?$", max_length=8, exa
 """A tax rate below one, as text: `"0.13"`."""
 LineId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/#~-]+$")]
 OrderType = Literal["normal", "group_buy", "sample", "presale", "cross_border", "gift", "replacement"]
+_MOMENT: Final[TypeAdapter[Any]] = TypeAdapter(Moment | None)
 Terms = Literal["prepaid", "deposit_balance", "on_credit", "cash_on_delivery", "none"]
 
 
@@ -67,13 +68,19 @@ class DiscountSent(Body):
 
 
 class PaymentPlan(Body):
-    """How the buyer will pay; a deposit and the balance's window belong to the terms `deposit_balance`."""
+    """How the buyer will pay; a deposit and the balance's window belong to the terms `deposit_balance`.
+
+    Without `balance_opens_at` the balance may be paid at once. `deposit_refundable` counts from keys that may set
+    prices, and is the legal entity's policy otherwise: whether the deposit goes back when the balance is not paid in
+    time, or when the buyer calls the order off.
+    """
 
     method: Word
     terms: Terms = "prepaid"
     deposit_minor: Annotated[int, Field(strict=True, ge=1, le=_MAX_AMOUNT)] | None = None
     balance_opens_at: Moment | None = None
     balance_closes_at: Moment | None = None
+    deposit_refundable: Annotated[bool, Field(strict=True)] | None = None
 
 
 class PlaceOrder(Body):
@@ -124,10 +131,11 @@ class OrderBatch(Body):
 
 
 class CancelOrder(Body):
-    """Why the order is to be undone."""
+    """Why the order is to be undone. `deposit`: `refund` gives a deposit back that the terms would let us keep."""
 
     reason: LongText
     reason_code: Word | None = None
+    deposit: Literal["policy", "refund"] = "policy"
 
 
 class ResolveHold(Body):
@@ -184,10 +192,25 @@ def _line_contradictions(lines: list[Mapping[str, Any]]) -> Iterator[InitErrorDe
 
 
 def _payment_contradictions(payment: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
-    in_parts = payment.get("terms") == "deposit_balance"
-    if in_parts and payment.get("deposit_minor") is None:
-        yield _problem("deposit_missing", "These terms need a deposit", "payment", "deposit_minor")
-    if not in_parts:
-        for name in ("deposit_minor", "balance_opens_at", "balance_closes_at"):
+    if payment.get("terms") != "deposit_balance":
+        for name in ("deposit_minor", "balance_opens_at", "balance_closes_at", "deposit_refundable"):
             if payment.get(name) is not None:
                 yield _problem("not_in_parts", "Only the terms deposit_balance have this", "payment", name)
+        return
+    if payment.get("deposit_minor") is None:
+        yield _problem("deposit_missing", "These terms need a deposit", "payment", "deposit_minor")
+    if payment.get("balance_closes_at") is None:
+        detail = "These terms need a day until which the balance is paid"
+        yield _problem("balance_window_missing", detail, "payment", "balance_closes_at")
+    elif not _opens_before_it_closes(payment):
+        detail = "The balance's window closes before it opens"
+        yield _problem("balance_window_empty", detail, "payment", "balance_closes_at")
+
+
+def _opens_before_it_closes(payment: Mapping[str, Any]) -> bool:
+    """True also where one of the two cannot be read: that is a problem of its own."""
+    try:
+        opens, closes = (_MOMENT.validate_python(payment.get(f"balance_{end}_at")) for end in ("opens", "closes"))
+    except ValidationError:
+        return True
+    return opens is None or closes is None or opens < closes

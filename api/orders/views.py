@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field
 from api.fields import Moment, TaxRate
 from api.holds.schemas import HoldView
 from api.invoices.schemas import InvoiceView
+from api.orders.plan import plan_of
 from api.payments.schemas import PaymentView, RefundView
 from api.returning.schemas import ReturnView
 from api.shipping.schemas import ShipmentView
@@ -17,6 +19,7 @@ from api.shown import contact, money
 from domain.access import Principal
 from domain.money import AmountTooLarge, convert
 from domain.order import Axes
+from domain.payment_plan import Installment
 from models.order import Order, OrderHold, OrderLine
 from models.payment import Payment, Refund
 from store.invoices import InvoiceWithLines
@@ -114,7 +117,7 @@ class LineView(BaseModel):
 
 
 class Totals(BaseModel):
-    """What the order comes to, and what of it was paid, paid back or written off as a rounding difference.
+    """What the order comes to, and what of it was paid, paid back, kept of a deposit, or written off to rounding.
 
     `reduced_minor` is what refunds took off the total.
     """
@@ -131,6 +134,7 @@ class Totals(BaseModel):
     refunded_minor: int
     written_off_minor: int
     reduced_minor: int
+    forfeited_minor: int
 
 
 class Fx(BaseModel):
@@ -144,6 +148,24 @@ class Fx(BaseModel):
     def of(cls, row: Order) -> Self:
         total = None if row.fx_rate is None else _in_functional_currency(row, row.fx_rate)
         return cls(functional_currency=row.functional_currency, rate=_plain(row.fx_rate), total_minor=total)
+
+
+class InstallmentView(BaseModel):
+    """A part of the payment plan. `due_to` is the last moment, or null while nothing is agreed."""
+
+    seq: int
+    kind: str
+    amount_minor: int
+    paid_minor: int
+    due_from: Moment | None
+    due_to: Moment | None
+    state: str
+
+    @classmethod
+    def of(cls, part: Installment) -> Self:
+        amounts = {"amount_minor": part.amount_minor, "paid_minor": part.paid_minor}
+        due = {"due_from": part.due.opens_at, "due_to": part.due.closes_at}
+        return cls(seq=part.seq, kind=part.kind.value, **amounts, **due, state=part.state.value)
 
 
 class FlowView(BaseModel):
@@ -175,6 +197,9 @@ class OrderView(BaseModel):
     fx: Fx | None
     payment_method: str
     payment_terms: str
+    payment_plan: list[InstallmentView] | None
+    payment_due_on: date | None
+    deposit_refundable: bool
     discounts: list[dict[str, Any]] | None
     shipments: list[ShipmentView]
     payments: list[PaymentView] | None
@@ -213,6 +238,7 @@ class OrderParts:
     refunds: Sequence[Refund]
     invoices: Sequence[InvoiceWithLines]
     returns: Sequence[ReturnWithLines]
+    time_zone: str
 
 
 def order_view(parts: OrderParts, caller: Principal, temporal_link: str | None) -> OrderView:
@@ -225,6 +251,7 @@ def order_view(parts: OrderParts, caller: Principal, temporal_link: str | None) 
         "totals": money(caller, Totals.model_validate(row, from_attributes=True)),
         "fx": money(caller, Fx.of(row)),
         "discounts": money(caller, row.discounts),
+        "payment_plan": money(caller, [InstallmentView.of(part) for part in plan_of(row, parts.time_zone)]),
         "shipments": [ShipmentView.of(parcel.shipment, parcel.lines) for parcel in parts.parcels],
         "payments": money(caller, [PaymentView.of(payment) for payment in parts.payments]),
         "refunds": money(caller, [RefundView.of(refund) for refund in parts.refunds]),

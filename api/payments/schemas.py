@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.fields import Body, Currency, JsonObject, Key, Moment, PositiveMinor, Text, Word
+from api.fields import AmountMinor, Body, Currency, JsonObject, Key, Moment, PositiveMinor, Text, Word
 from domain.order_number import order_number
 from models.payment import Payment, Refund
 
@@ -14,14 +14,25 @@ RECEIVED: Final = "received"
 
 
 class PaymentSent(Body):
-    """Money that came in. Without `kind` it is what the plan expects next; without `paid_at` it came just now."""
+    """Money that came in. Without `kind` it is what the plan expects next; without `paid_at` it came just now.
+
+    `amount_minor` is what it settles of the order. `fee_minor` of it never reached us: a courier who collects on
+    delivery, for one, passes on what is left.
+    """
 
     payment_id: Key
     method: Word
     amount_minor: PositiveMinor
     currency: Currency
     kind: Literal["full", "deposit", "balance"] | None = None
+    fee_minor: AmountMinor = 0
     paid_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def fee_is_part_of_it(self) -> Self:
+        if self.fee_minor > self.amount_minor:
+            raise PydanticCustomError("fee_above_amount", "The fee is more than the payment")
+        return self
 
     @property
     def meaning(self) -> dict[str, Any]:
@@ -81,6 +92,7 @@ class PaymentView(BaseModel):
     category: str | None
     kind: str | None
     amount_minor: int
+    fee_minor: int
     currency: str
     state: str
     paid_at: Moment | None

@@ -28,7 +28,9 @@ _ORDER_COLUMNS: Final[Mapping[Location, str]] = {
     ("ship_to", "postal_code"): "postal_code",
     ("payment", "method"): "payment_method",
     ("payment", "terms"): "payment_terms",
-    ("payment", "deposit_minor"): "payment_terms",
+    ("payment", "deposit_minor"): "deposit",
+    ("payment", "balance_opens_at"): "balance_opens_at",
+    ("payment", "balance_closes_at"): "balance_closes_at",
     ("placed_at",): "placed_at",
 }
 """Fields that an order has once, so that all its rows must agree, and the columns they come from."""
@@ -43,14 +45,18 @@ _LINE_COLUMNS: Final[Mapping[str, str]] = {
     "shipping_share_minor": "line_shipping_fee",
     "store": "store",
 }
-COLUMNS: Final = (*dict.fromkeys(_ORDER_COLUMNS.values()), *_LINE_COLUMNS.values())
+_PRESALE_COLUMNS: Final = ("deposit", "balance_opens_at", "balance_closes_at")
+"""A file without presales need not have them."""
+COLUMNS: Final = tuple(
+    column for column in (*_ORDER_COLUMNS.values(), *_LINE_COLUMNS.values()) if column not in _PRESALE_COLUMNS
+)
 
 Key = tuple[str, str]
 
 
 def read(raw: bytes, name: str) -> Readout:
     """Every order of the file, whole or refused with all its problems. Raises UnusableFile."""
-    rows = read_table(raw, name, COLUMNS)
+    rows = read_table(raw, name, COLUMNS, _PRESALE_COLUMNS)
     groups: dict[Key, list[Row]] = defaultdict(list)
     nameless: list[Row] = []
     for row in rows:
@@ -138,8 +144,18 @@ def _body(rows: Sequence[Row], cells: Cells) -> dict[str, Any]:
         ship_to=ship_to or None,
         lines=lines,
         shipping_fee_minor=sum(line["shipping_share_minor"] for line in lines),
-        payment=filled(method=first["payment_method"], terms=first["payment_terms"]),
+        payment=_payment(first, cells),
         placed_at=first["placed_at"],
+    )
+
+
+def _payment(row: Row, cells: Cells) -> dict[str, Any]:
+    return filled(
+        method=row["payment_method"],
+        terms=row["payment_terms"],
+        deposit_minor=cells.amount(row, "deposit", row["currency"]) if row["deposit"] else None,
+        balance_opens_at=row["balance_opens_at"],
+        balance_closes_at=row["balance_closes_at"],
     )
 
 

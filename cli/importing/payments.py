@@ -18,8 +18,12 @@ _COLUMNS: Final[Mapping[Location, str]] = {
     ("amount_minor",): "amount",
     ("currency",): "currency",
     ("paid_at",): "paid_at",
+    ("kind",): "kind",
+    ("fee_minor",): "fee",
 }
-COLUMNS: Final = tuple(_COLUMNS.values())
+_FURTHER_COLUMNS: Final = ("kind", "fee")
+"""A file need not have them: then a payment is what the plan expects next, and nobody kept a fee."""
+COLUMNS: Final = tuple(column for column in _COLUMNS.values() if column not in _FURTHER_COLUMNS)
 
 Key = tuple[str, str, str]
 
@@ -30,7 +34,7 @@ def read(raw: bytes, name: str) -> Readout:
     The same payment twice is two items, of which the API will take one. Two that differ under one name contradict each
     other: the later one is refused.
     """
-    rows = read_table(raw, name, COLUMNS)
+    rows = read_table(raw, name, COLUMNS, _FURTHER_COLUMNS)
     first: dict[Key, Item] = {}
     return Readout.of(PAYMENTS, len(rows), [_consistent(_payment(row), row, first) for row in rows])
 
@@ -54,8 +58,9 @@ def _payment(row: Row) -> Item | Refusal:
 
 def _body(row: Row, cells: Cells) -> dict[str, Any]:
     amount = cells.amount(row, "amount", row["currency"], signed=row["amount"].startswith("-"))
-    texts = {column: row[column] for column in COLUMNS if column != "amount"}
-    return filled(**texts, amount_minor=amount)
+    fee = cells.amount(row, "fee", row["currency"]) if row["fee"] else None
+    texts = {column: row[column] for column in (*COLUMNS, "kind") if column != "amount"}
+    return filled(**texts, amount_minor=amount, fee_minor=fee)
 
 
 def _consistent(read_now: Item | Refusal, row: Row, first: dict[Key, Item]) -> Item | Refusal:

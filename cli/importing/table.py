@@ -40,14 +40,17 @@ class Row:
         return self.cells.get(column, "")
 
 
-def read_table(raw: bytes, name: str, columns: Sequence[str]) -> list[Row]:
-    """All rows but empty ones, cells trimmed. Raises UnusableFile when text, header or columns do not fit."""
+def read_table(raw: bytes, name: str, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+    """All rows but empty ones, cells trimmed. Raises UnusableFile when text, header or columns do not fit.
+
+    A file may leave out the columns that are `optional`; their cells are empty then.
+    """
     reader = csv.reader(io.StringIO(_decoded(raw, name), newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
     except csv.Error as malformed:
         raise UnusableFile(f"{name}: the header is not CSV ({malformed})") from None
-    _check_header(header, name, columns)
+    _check_header(header, name, columns, optional)
     return list(_rows(reader, header))
 
 
@@ -60,13 +63,14 @@ def _decoded(raw: bytes, name: str) -> str:
     raise UnusableFile(f"{name}: the file is neither UTF-8 nor GB18030")
 
 
-def _check_header(header: Sequence[str], name: str, columns: Sequence[str]) -> None:
+def _check_header(header: Sequence[str], name: str, columns: Sequence[str], optional: Sequence[str]) -> None:
     if not any(header):
         raise UnusableFile(f"{name}: the first row must name the columns, but it is empty")
+    known, named = (*columns, *optional), dict.fromkeys(header)
     wrong = {
-        "unknown": [column for column in dict.fromkeys(header) if column not in columns],
+        "unknown": [column for column in named if column not in known],
         "missing": [column for column in columns if column not in header],
-        "repeated": [column for column in dict.fromkeys(header) if column in columns and header.count(column) > 1],
+        "repeated": [column for column in named if column in known and header.count(column) > 1],
     }
     found = [
         f"{what} column{'s' if len(which) > 1 else ''}: {', '.join(map(shown, which))}"
@@ -74,7 +78,8 @@ def _check_header(header: Sequence[str], name: str, columns: Sequence[str]) -> N
         if which
     ]
     if found:
-        raise UnusableFile(f"{name}: {'; '.join(found)}. The columns are {','.join(columns)}")
+        listed = f"{','.join(columns)}{' and, if wanted, ' + ','.join(optional) if optional else ''}"
+        raise UnusableFile(f"{name}: {'; '.join(found)}. The columns are {listed}")
 
 
 def shown(text: str) -> str:

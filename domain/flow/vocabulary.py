@@ -49,6 +49,7 @@ NOTICES: frozenset[str] = frozenset(
     {
         "order.accepted",
         "order.payment_due",
+        "order.balance_due",
         "order.paid",
         "order.shipped",
         "order.delivered",
@@ -78,8 +79,15 @@ class Action:
 
 ACTIONS: Mapping[str, Action] = {
     "order.check": Action("local"),
+    # Whether the customer may owe us this much; above the limit, or with overdue sums, somebody has to decide.
+    "credit.check": Action("local"),
     "stock.reserve": Action("local", core=True, compensation="stock.release"),
     "shipping.create": Action("external", core=True, compensation="shipping.cancel"),
+    # Undelivered parcels that the carrier has brought back are in stock again.
+    "shipping.take_back": Action("local"),
+    # The customer's deposit is ours; what else was paid goes back by the undoing that follows.
+    "payment.forfeit": Action("local", money=True),
+    # Also what stands in its place for goods that are given away: a sample is an expense, with the VAT on it.
     "revenue.recognise": Action("local", core=True, money=True, compensation="revenue.reverse"),
     "invoice.issue": Action("external", core=True, money=True, compensation="invoice.credit"),
 }
@@ -104,7 +112,7 @@ class Event:
 
 EVENTS: Mapping[str, Event] = {
     # Met as soon as everything is paid that the order's terms want before shipment: the whole sum for prepaid orders,
-    # nothing for on_credit, cash_on_delivery and none. So one flow serves every kind of terms.
+    # nothing for on_credit, cash_on_delivery and none. So it stands for the payment of every kind of terms.
     "payment.full": Event(money=True, compensation="payment.refund"),
     "payment.deposit": Event(money=True, compensation="payment.refund"),
     "payment.balance": Event(money=True, compensation="payment.refund"),
@@ -176,16 +184,22 @@ FACTS: Mapping[str, Fact] = {
     "order.placed_at": Fact(FactKind.MOMENT),
     "order.balance_opens_at": Fact(FactKind.MOMENT),
     "order.balance_closes_at": Fact(FactKind.MOMENT),
+    "order.deposit_refundable": Fact(FactKind.BOOL),
+    "order.above_credit": Fact(FactKind.BOOL),
     "order.salesperson": Fact(FactKind.TEXT, absent=""),
     "order.store": Fact(FactKind.TEXT, absent=""),
     "customer.id": Fact(FactKind.TEXT),
     "customer.level": Fact(FactKind.TEXT, absent=""),
     "customer.order_count": Fact(FactKind.INT),
+    "customer.credit_limit_minor": Fact(FactKind.INT),
+    "customer.credit_used_minor": Fact(FactKind.INT),
     "customer.overdue_minor": Fact(FactKind.INT),
     "customer.blacklisted": Fact(FactKind.BOOL),
     "payment.terms": Fact(FactKind.TEXT),
     "payment.method": Fact(FactKind.TEXT),
     "payment.paid_minor": Fact(FactKind.INT),
+    "payment.paid_in_full": Fact(FactKind.BOOL),
+    "shipment.returned": Fact(FactKind.BOOL),
     "risk.score": Fact(FactKind.INT),
 }
 
@@ -213,6 +227,7 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "price_mismatch": HoldReason(Role.SALES, _SOON, "价格不符", "Price differs from the catalogue", core=False),
     "out_of_stock": HoldReason(Role.WAREHOUSE, _DAY, "库存不足", "Out of stock"),
     "customer_blocked": HoldReason(Role.SALES, _SOON, "客户受限", "Customer is blocked", core=False),
+    "credit_exceeded": HoldReason(Role.FINANCE, _DAY, "超信用额度", "Above the customer's credit", core=False),
     "fx_rate_missing": HoldReason(Role.FINANCE, _SOON, "缺少汇率", "Exchange rate missing"),
     "payment_short": HoldReason(Role.FINANCE, _DAY, "少付", "Paid too little"),
     "payment_over": HoldReason(Role.FINANCE, _DAY, "多付", "Paid too much"),

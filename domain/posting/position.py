@@ -80,18 +80,20 @@ class SalePosition:
     receivable: Role = Role.RECEIVABLE
     """The role that is owed for goods passed before they were paid."""
     settled_minor: int = 0
-    """Money received less refunds approved."""
+    """Money received less refunds approved and deposits kept."""
     passed_net_minor: int = 0
     passed_tax_minor: int = 0
     tax_due_minor: int = 0
     """The VAT whose tax point has come, by passing or by an earlier invoice."""
+    forfeited_minor: int = 0
+    """Money of a deposit that we kept although nothing was supplied for it."""
 
     def __post_init__(self) -> None:
         fits = (
             0 <= self.passed_net_minor <= self.totals.net_minor
             and 0 <= self.passed_tax_minor <= self.totals.tax_minor
             and 0 <= self.tax_due_minor <= self.totals.tax_minor
-            and self.settled_minor >= 0
+            and min(self.settled_minor, self.forfeited_minor) >= 0
             and self.tolerance_minor >= 0
         )
         if not fits:
@@ -124,9 +126,13 @@ class SalePosition:
             tax_due_minor=self.tax_due_minor + share.tax_minor - share.tax_invoiced_minor,
         )
 
+    def forfeited(self, minor: int) -> "SalePosition":
+        """After `minor` of the money received became ours for good: it no longer pays for the goods."""
+        return replace(self, settled_minor=self.settled_minor - minor, forfeited_minor=self.forfeited_minor + minor)
+
     def cancelled(self) -> "SalePosition":
-        """After the whole sale was undone and all its money is to go back."""
-        return SalePosition(NOTHING_SOLD, self.tolerance_minor, self.receivable)
+        """After the whole sale was undone and all its money is to go back, but for a deposit that we keep."""
+        return SalePosition(NOTHING_SOLD, self.tolerance_minor, self.receivable, forfeited_minor=self.forfeited_minor)
 
     def balances(self) -> Mapping[Role, int]:
         """The balance of every account of the sale but money and stock, debit positive; they sum to minus the money."""
@@ -147,6 +153,7 @@ class SalePosition:
             Role.OVERPAYMENT: -overpaid,
             Role.ROUNDING: rounding,
             Role.REVENUE: -self.passed_net_minor,
+            Role.FORFEITED_DEPOSIT: -self.forfeited_minor,
         }
 
     def _platform_claim(self, passed_minor: int) -> int:

@@ -25,6 +25,7 @@ class Role(StrEnum):
     OVERPAYMENT = "overpayment"
     REVENUE = "revenue"
     AGENT_COMMISSION = "agent_commission"
+    FORFEITED_DEPOSIT = "forfeited_deposit"
     COST_OF_SALES = "cost_of_sales"
     GATEWAY_FEE = "gateway_fee"
     SAMPLE_EXPENSE = "sample_expense"
@@ -59,6 +60,7 @@ DEFAULT_ACCOUNTS: dict[Role, Account] = {
     Role.OVERPAYMENT: Account("2241.overpay", "其他应付款-多收款"),
     Role.REVENUE: Account("6001.01", "主营业务收入"),
     Role.AGENT_COMMISSION: Account("6051.comm", "其他业务收入-代销手续费"),
+    Role.FORFEITED_DEPOSIT: Account("6301", "营业外收入-没收定金"),
     Role.COST_OF_SALES: Account("6401", "主营业务成本"),
     Role.GATEWAY_FEE: Account("6601.fee", "销售费用-手续费"),
     Role.SAMPLE_EXPENSE: Account("6601.sample", "销售费用-样品"),

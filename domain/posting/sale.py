@@ -79,6 +79,11 @@ def refund_approved(before: SalePosition, after: SalePosition) -> Entry | None:
     return entry_of("refund_approved", cr(Role.REFUND_PAYABLE, refund), *_difference(before, after))
 
 
+def deposit_forfeited(before: SalePosition, minor: int) -> Entry | None:
+    """A deposit that the customer lost: without a supply there is no VAT in it, so all of it is income."""
+    return entry_of("deposit_forfeited", *_difference(before, before.forfeited(minor)))
+
+
 def refund_paid(minor: int, credit_role: Role) -> Entry | None:
     """An approved refund leaves the account it is paid from."""
     return entry_of("refund_paid", dr(Role.REFUND_PAYABLE, minor), cr(credit_role, minor))

@@ -43,6 +43,12 @@ LINES: dict[str, Case] = {
     "gift of nothing": ({"gift_of": "9", "unit_price_minor": 0}, "#/lines/0/gift_of", "unknown_line"),
     "gift of itself": ({"gift_of": "1", "unit_price_minor": 0}, "#/lines/0/gift_of", "gift_of_gift"),
 }
+PRESALE = {
+    "method": "alipay",
+    "terms": "deposit_balance",
+    "deposit_minor": 1,
+    "balance_closes_at": "2026-12-02T00:00:00+08:00",
+}
 ORDERS: dict[str, Case] = {
     "unknown field": ({"total_minor": 1}, "#/total_minor", "extra_forbidden"),
     "someone else's say": ({"approved_by": "ceo"}, "#/approved_by", "extra_forbidden"),
@@ -96,9 +102,29 @@ ORDERS: dict[str, Case] = {
         "deposit_missing",
     ),
     "deposit above the total": (
-        {"payment": {"method": "alipay", "terms": "deposit_balance", "deposit_minor": 21_600}},
+        {"payment": PRESALE | {"deposit_minor": 21_600}},
         "#/payment/deposit_minor",
         "deposit_too_large",
+    ),
+    "balance without a last day": (
+        {"payment": {"method": "alipay", "terms": "deposit_balance", "deposit_minor": 1}},
+        "#/payment/balance_closes_at",
+        "balance_window_missing",
+    ),
+    "balance that closes before it opens": (
+        {"payment": PRESALE | {"balance_opens_at": "2026-12-03T00:00:00+08:00"}},
+        "#/payment/balance_closes_at",
+        "balance_window_empty",
+    ),
+    "balance at no time": (
+        {"payment": PRESALE | {"balance_opens_at": SECRET}},
+        "#/payment/balance_opens_at",
+        "not_rfc3339",
+    ),
+    "refundable deposit without one": (
+        {"payment": {"method": "alipay", "deposit_refundable": True}},
+        "#/payment/deposit_refundable",
+        "not_in_parts",
     ),
     "time without a zone": ({"placed_at": "2026-11-22T10:00:00"}, "#/placed_at", "timezone_aware"),
     "seconds since 1970": ({"placed_at": 1_790_000_000}, "#/placed_at", "not_rfc3339"),

@@ -34,6 +34,7 @@ PINNED = {
         "begin_cancel",
         "book_shipments",
         "cancel_shipments",
+        "check_credit",
         "check_order",
         "close_order",
         "credit_invoices",
@@ -41,6 +42,7 @@ PINNED = {
         "decide_branch",
         "decide_return",
         "expire_return",
+        "forfeit_deposit",
         "grant_refund",
         "escalate_approval",
         "issue_invoice",
@@ -60,6 +62,7 @@ PINNED = {
         "resolve_holds",
         "reverse_revenue",
         "run_checks",
+        "take_back_parcels",
         "withdraw_cancel",
     },
     "signal": {

@@ -31,6 +31,9 @@ ORDER = {
     "line_shipping_fee": "1.05",
     "payment_method": "alipay",
     "payment_terms": "prepaid",
+    "deposit": "",
+    "balance_opens_at": "",
+    "balance_closes_at": "",
     "placed_at": "2026-11-22T10:00:00Z",
     "store": "S-9",
 }
@@ -42,7 +45,10 @@ PAYMENT = {
     "amount": "25.65",
     "currency": "CNY",
     "paid_at": "2026-11-22T11:00:00Z",
+    "kind": "",
+    "fee": "",
 }
+CLOSES = "2026-12-02T00:00:00Z"
 GOODS = {"receipt_id": "R-1", "warehouse": "main", "sku": "SKU-1", "quantity": "5"}
 
 
@@ -171,7 +177,9 @@ def test_file_in_no_known_encoding_is_refused_as_a_whole() -> None:
         ({"line_shipping_fee": "free"}, "line_shipping_fee", "invalid_amount"),
         ({"payment_method": ""}, "payment_method", "missing"),
         ({"payment_terms": "later"}, "payment_terms", "literal_error"),
-        ({"payment_terms": "deposit_balance"}, "payment_terms", "deposit_missing"),
+        ({"payment_terms": "deposit_balance", "balance_closes_at": CLOSES}, "deposit", "deposit_missing"),
+        ({"payment_terms": "deposit_balance", "deposit": "1.00"}, "balance_closes_at", "balance_window_missing"),
+        ({"deposit": "1.00"}, "deposit", "not_in_parts"),
         ({"placed_at": "yesterday"}, "placed_at", "not_rfc3339"),
         ({"placed_at": "2026-11-22T10:00:00"}, "placed_at", "timezone_aware"),
         ({"city": "a\x00b"}, "city", "control_character"),
@@ -239,7 +247,9 @@ def test_quote_that_is_not_closed_spoils_its_neighbours_but_not_the_file() -> No
 
 def test_payment_is_addressed_as_the_channel_names_its_order() -> None:
     read = _payments(PAYMENT)
-    assert _bodies(read) == [{name: PAYMENT[name] for name in PAYMENT if name != "amount"} | {"amount_minor": 2565}]
+    assert _bodies(read) == [
+        {name: cell for name, cell in PAYMENT.items() if cell and name != "amount"} | {"amount_minor": 2565}
+    ]
     assert (read.items[0].key, read.items[0].currency, read.items[0].amount_minor) == ("P-1", "CNY", 2565)
 
 
@@ -312,6 +322,25 @@ def test_receipt_with_a_bad_row_is_refused_whole(changed: dict[str, str], column
     assert [item.key for item in read.items] == ["R-2"]
     assert _reasons(read) == [(3, column, code)]
     assert read.refused[0].rows == (2, 3)
+
+
+def test_presale_keeps_deposit_and_window() -> None:
+    window = {"balance_opens_at": "2026-12-01T00:00:00Z", "balance_closes_at": CLOSES}
+    read = _orders(ORDER | {"type": "presale", "payment_terms": "deposit_balance", "deposit": "5.00"} | window)
+    [body] = _bodies(read)
+    assert body["payment"] == {"method": "alipay", "terms": "deposit_balance", "deposit_minor": 500} | window
+
+
+def test_payment_may_say_its_kind_and_the_fee_that_was_kept() -> None:
+    [body] = _bodies(_payments(PAYMENT | {"kind": "balance", "fee": "0.40"}))
+    assert (body["kind"], body["amount_minor"], body["fee_minor"]) == ("balance", 2_565, 40)
+
+
+def test_file_may_leave_out_columns_that_few_orders_and_payments_need() -> None:
+    few = {"deposit", "balance_opens_at", "balance_closes_at", "kind", "fee"}
+    [order] = _bodies(_orders({name: cell for name, cell in ORDER.items() if name not in few}))
+    [payment] = _bodies(_payments({name: cell for name, cell in PAYMENT.items() if name not in few}))
+    assert (order["payment"], payment["amount_minor"]) == ({"method": "alipay", "terms": "prepaid"}, 2_565)
 
 
 def _orders(*rows: dict[str, str]) -> Readout:

@@ -27,6 +27,7 @@ async def report(
     kind: str | None = None,
     source: str = "api",
     paid_at: datetime = PAID_AT,
+    fee_minor: int = 0,
 ) -> Fact:
     """A committed payment message for the order."""
     said = {
@@ -34,6 +35,7 @@ async def report(
         "method": method,
         "kind": kind,
         "amount_minor": amount_minor,
+        "fee_minor": fee_minor,
         "currency": currency,
         "paid_at": paid_at.isoformat(),
         "order_no": order_no,

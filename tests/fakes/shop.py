@@ -5,7 +5,7 @@ For tests of the workflow's own decisions. What the real activities do is tested
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -38,6 +38,7 @@ class Payment:
 
     status: str = "paid"
     hold: str | None = None
+    deposit: bool = False
 
 
 @dataclass
@@ -63,6 +64,8 @@ class Shop:
     decision: str = "granted"
     # How the one return stands; goods are due two weeks after it was opened.
     returned: str | None = "approved"
+    # What a branch is decided on beside the facts that the order began with.
+    known: Mapping[str, bool | int | str | list[str]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
@@ -73,6 +76,9 @@ class Shop:
     def activities(self) -> Sequence[Callable[..., Any]]:
         return [
             self.check_order,
+            self.check_credit,
+            self.forfeit_deposit,
+            self.take_back_parcels,
             self.decide_branch,
             self.open_wait,
             self.open_hold,
@@ -128,16 +134,28 @@ class Shop:
         return self._step("check_order", lifecycle="accepted", blocking_holds=())
 
     @activity.defn
+    async def check_credit(self, step: Step) -> StepResult:
+        return self._step("check_credit", blocking_holds=())
+
+    @activity.defn
+    async def forfeit_deposit(self, step: Step) -> StepResult:
+        return self._step("forfeit_deposit")
+
+    @activity.defn
+    async def take_back_parcels(self, step: Step) -> StepResult:
+        return self._step("take_back_parcels", blocking_holds=())
+
+    @activity.defn
     async def decide_branch(self, branch: BranchInput) -> BranchResult:
         self._step("decide_branch")
         with translated():
-            decision = decide(branch.branch, branch.facts)
+            decision = decide(branch.branch, {**branch.facts, **self.known})
         return BranchResult(decision.label, decision.next)
 
     @activity.defn
     async def open_wait(self, wait: WaitInput) -> WaitResult:
         opened = self._step(f"open_wait {wait.event}")
-        return WaitResult(opened, activity.info().current_attempt_scheduled_time + wait.keep)
+        return WaitResult(opened, wait.until or activity.info().current_attempt_scheduled_time + wait.keep)
 
     @activity.defn
     async def open_hold(self, hold: HoldInput) -> StepResult:
@@ -271,9 +289,9 @@ class Shop:
             self.calls.append(f"{name} forged")
             return dataclasses.replace(self.now(), outcome="ignored")
         match self.inbox[fact.inbox_id]:
-            case Payment(status=status, hold=hold):
+            case Payment(status=status, hold=hold, deposit=deposit):
                 holds = (hold,) if hold else self.standing.blocking_holds
-                return self._step(name, payment=status, money_in=True, blocking_holds=holds)
+                return self._step(name, payment=status, money_in=True, deposit_paid=deposit, blocking_holds=holds)
             case Scan(status=status, hold=hold):
                 holds = (hold,) if hold else self.standing.blocking_holds
                 due = status in ("delivered", "partially_delivered")

@@ -86,9 +86,9 @@ def relay(destination: str) -> Act:
     return act
 
 
-def pay(status: str = "paid", hold: str | None = None) -> Act:
+def pay(status: str = "paid", hold: str | None = None, *, deposit: bool = False) -> Act:
     """Money has come in; the order's payment is then `status`, and held if a reason is given."""
-    return _tell("payment.settled", Payment(status, hold))
+    return _tell("payment.settled", Payment(status, hold, deposit))
 
 
 def scan(status: str, hold: str | None = None) -> Act:

@@ -4,13 +4,12 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from domain.flow.definition import FlowDefinition
 from domain.flow.document import parse_definition
-from domain.flow.vocabulary import FactValue
 from domain.order import Standing
 from tests.factories.flows import Document, order_facts, sound_document
 from tests.fakes.shop import Payment, Scan, Shop
@@ -42,6 +41,7 @@ from tests.replay.acts import (
 )
 from tests.replay.approval_scenarios import approvals, approvals_over_time, big_orders, late_decision
 from tests.replay.stage import Clock, Post, Scenario
+from tests.replay.terms import moments_ahead, on_terms, other_terms, presales
 
 _DELIVERED: Final = (scan("delivered"), ends("completed"))
 _PAID_AND_DELIVERED: Final = (pay(), *_DELIVERED)
@@ -61,7 +61,12 @@ def _ordinary() -> Iterator[Scenario]:
     yield order("completed", *_PAID_AND_DELIVERED)
     yield order("paid_in_parts", pay("partial"), *_PAID_AND_DELIVERED)
     yield order("paid_before_it_is_awaited", pay(), _RETRY, *_DELIVERED, shop=_holds("check_order", "unknown_sku"))
-    yield order("paid_later", *_DELIVERED, shop=_on_credit, facts=partial(order_facts, payment__terms="on_credit"))
+    yield order(
+        "paid_later",
+        *_DELIVERED,
+        shop=partial(on_terms, "on_credit"),
+        facts=partial(order_facts, payment__terms="on_credit"),
+    )
     yield order("adjusted", pay(), adjust(), *_DELIVERED)
     yield order("told_twice", pay(), repeat("payment_settled", 1), *_DELIVERED)
     yield order(
@@ -288,12 +293,10 @@ def _flows() -> Iterator[Scenario]:
         skip(timedelta(hours=2, minutes=5)),
         *_PAID_AND_DELIVERED,
         flow=_until_a_moment,
-        facts=_moments_ahead,
+        facts=moments_ahead,
         clock=Clock.SKIPPING,
     )
-    yield order(
-        "expired_at_a_moment", ends("expired"), flow=_until_a_moment, facts=_moments_ahead, clock=Clock.SKIPPING
-    )
+    yield order("expired_at_a_moment", ends("expired"), flow=_until_a_moment, facts=moments_ahead, clock=Clock.SKIPPING)
 
 
 def _flows_with_own_lanes() -> Iterator[Scenario]:
@@ -382,10 +385,6 @@ def _ended() -> Shop:
     return Shop(standing=_ENDED)
 
 
-def _on_credit() -> Shop:
-    return Shop(standing=Standing(payment_terms="on_credit"))
-
-
 def _cancelling() -> Shop:
     return Shop(standing=Standing(cancelling=True, money_in=True, payment="paid", fulfilment="shipping"))
 
@@ -411,12 +410,6 @@ def _until_a_moment() -> FlowDefinition:
         opens={"kind": "timer", "until": "order.balance_opens_at", "next": "reserve"},
         pay={**wait_for_balance, "remind": ["-PT1H"], "next": "ship", "on_timeout": "undo"},
     )
-
-
-def _moments_ahead() -> Mapping[str, FactValue]:
-    now = datetime.now(UTC)
-    opens, closes = now + timedelta(hours=2), now + timedelta(hours=12)
-    return order_facts(order__balance_opens_at=opens.isoformat(), order__balance_closes_at=closes.isoformat())
 
 
 def _skippable() -> FlowDefinition:
@@ -445,6 +438,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         *on_skipping_clock(itertools.chain(_over_time(), _away_for_long(), _after_a_pause(), approvals_over_time())),
         *_flows(),
         *_flows_with_own_lanes(),
+        *presales(),
+        *other_terms(),
         *_others(),
         *aftermath.scenarios(),
     )

@@ -74,9 +74,14 @@ class Post:
         return RelayResult(self.enabled.pop(0), delivered=1)
 
 
+def builtin(key: str) -> FlowDefinition:
+    """The built-in flow of this key."""
+    return next(flow for flow in builtin_flows() if flow.key == key)
+
+
 def normal_flow() -> FlowDefinition:
     """The built-in flow that most scenarios follow."""
-    return next(flow for flow in builtin_flows() if flow.key == "normal")
+    return builtin("normal")
 
 
 @dataclass(frozen=True)

@@ -119,4 +119,9 @@ def _spelled(facts: Mapping[str, FactValue]) -> dict[str, FactText]:
 
 
 def normal() -> FlowDefinition:
-    return next(flow for flow in builtin_flows() if flow.key == "normal")
+    return builtin("normal")
+
+
+def builtin(key: str) -> FlowDefinition:
+    """The built-in flow of this key."""
+    return next(flow for flow in builtin_flows() if flow.key == key)

@@ -169,8 +169,8 @@ class Course:
 
     async def open_wait(self, node: WaitNode) -> datetime:
         """Afterwards the order says what it waits for; returns the deadline."""
-        keep = node.timeout if node.timeout is not None else self._moment(node.timeout_at or "") - workflow.now()
-        wait = WaitInput(self.order_no, self.at, self.visit, node.event, max(keep, timedelta(0)))
+        until = self._moment(node.timeout_at) if node.timeout_at else None
+        wait = WaitInput(self.order_no, self.at, self.visit, node.event, node.timeout or timedelta(0), until)
         opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
         self.saw(opened.result)
         self.show(

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.revenue import RevenueActivities
     from activities.shipping import ShippingActivities
     from activities.stock import StockActivities
+    from activities.terms import TermsActivities
 
 from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE
 
@@ -42,6 +43,9 @@ STEPS: Final[dict[str, Call]] = {
     "order.check": Call(OrderActivities.check_order),
     "stock.reserve": Call(StockActivities.reserve_stock),
     "stock.release": Call(StockActivities.release_stock),
+    "credit.check": Call(TermsActivities.check_credit),
+    "payment.forfeit": Call(TermsActivities.forfeit_deposit),
+    "shipping.take_back": Call(ShippingActivities.take_back_parcels),
     "shipping.create": Call(ShippingActivities.book_shipments, CARRIER),
     "shipping.cancel": Call(ShippingActivities.cancel_shipments, CARRIER),
     "payment.refund": Call(PaymentActivities.refund_payments, PAYMENT_PROVIDER),

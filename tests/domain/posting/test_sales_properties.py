@@ -10,7 +10,14 @@ from domain.posting.currency import BookedEntry, Conversion, in_functional_curre
 from domain.posting.entry import Entry, Side, balances_of
 from domain.posting.position import ControlShare, SalePosition, SaleTotals
 from domain.posting.roles import Role
-from domain.posting.sale import control_passed, payment_received, refund_approved, refund_paid, sale_accepted
+from domain.posting.sale import (
+    control_passed,
+    deposit_forfeited,
+    payment_received,
+    refund_approved,
+    refund_paid,
+    sale_accepted,
+)
 from domain.posting.settlement import subsidy_returned, subsidy_settled
 from domain.pricing import share_of_line
 
@@ -164,6 +171,22 @@ def test_full_cancel_leaves_zero_on_every_account(data: st.DataObject) -> None:
     entries += posted([refund_approved(paid, paid.cancelled())])
     entries += posted(refund_paid(part, MONEY[at % len(MONEY)]) for at, part in enumerate(parts))
     assert non_zero(balances_of(entries)) == {}
+
+
+@given(st.data())
+def test_lost_deposit_is_all_that_is_left_of_a_sale_that_was_undone(data: st.DataObject) -> None:
+    sale = data.draw(sales())
+    parts = data.draw(payments(sale))
+    paid, entries = pay(sale, parts, (Role.WALLET,))
+    kept = data.draw(st.integers(min_value=0, max_value=paid.settled_minor))
+    entries += posted([deposit_forfeited(paid, kept)])
+    lost = paid.forfeited(kept)
+    back = lost.settled_minor
+    entries += posted(
+        [refund_approved(lost, lost.refunded(back)), refund_approved(lost.refunded(back), lost.cancelled())]
+    )
+    entries += posted([refund_paid(back, Role.WALLET)])
+    assert non_zero(balances_of(entries)) == non_zero({Role.WALLET: kept, Role.FORFEITED_DEPOSIT: -kept})
 
 
 @given(st.data())

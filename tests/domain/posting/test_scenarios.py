@@ -16,6 +16,7 @@ from domain.posting.sale import (
     consignor_paid_out,
     control_passed,
     courier_remitted,
+    deposit_forfeited,
     invoice_issued,
     payment_received,
     refund_approved,
@@ -37,6 +38,7 @@ Posted = Iterable[Entry | None] | Entry | None
 
 SALE = SalePosition(SaleTotals(total_minor=11300, tax_minor=1300), tolerance_minor=1)
 PAID = SALE.paid(11300)
+LOST = SALE.paid(3390).forfeited(3390)
 ALL = ControlShare(net_minor=10000, tax_minor=1300)
 CREDIT_PASSED = SALE.passed(ALL)
 
@@ -94,6 +96,23 @@ ROWS: list[tuple[str, Posted]] = [
         "P2 balance|Dr 1002 79.10|Cr 1122 79.10",
         payment_received(SALE.paid(3390).passed(ALL), PAID.passed(ALL), Role.BANK),
     ),
+    ("P2 cost|Dr 6401 60.00|Cr 1405 60.00", COST_AT_ONCE),
+    ("P2b deposit|Dr 1002 33.90|Cr 2204 30.00|Cr 2221.06 3.90", payment_received(SALE, SALE.paid(3390), Role.BANK)),
+    ("P2b kept|Dr 2204 30.00|Dr 2221.06 3.90|Cr 6301 33.90", deposit_forfeited(SALE.paid(3390), 3390)),
+    (
+        "P2b nothing else|",
+        refund_approved(SALE.paid(3390).forfeited(3390), SALE.paid(3390).forfeited(3390).cancelled()),
+    ),
+    (
+        "P2c deposit|Dr 1012.01 33.90|Cr 2204 30.00|Cr 2221.06 3.90",
+        payment_received(SALE, SALE.paid(3390), Role.WALLET),
+    ),
+    ("P2c shipped|Dr 1406 60.00|Cr 1405 60.00", goods_handed_over(6000)),
+    (
+        "P2c delivered|Dr 2204 100.00|Dr 2221.06 13.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00",
+        control_passed(PAID, ALL),
+    ),
+    ("P2c cost|Dr 6401 60.00|Cr 1406 60.00", COST_FROM_TRANSIT),
     (
         "P2c balance|Dr 1012.01 79.10|Cr 2204 70.00|Cr 2221.06 9.10",
         payment_received(SALE.paid(3390), PAID, Role.WALLET),
@@ -119,6 +138,7 @@ ROWS: list[tuple[str, Posted]] = [
         "P4b delivered|Dr 2241.merchant 11.30|Cr 6051.comm 10.66|Cr 2221.01.01 0.64",
         commission_earned(1130, Decimal("0.06")),
     ),
+    ("P4a cost|Dr 6401 60.00|Cr 1405 60.00", COST_AT_ONCE),
     ("P4b paid out|Dr 2241.merchant 101.70|Cr 1002 101.70", consignor_paid_out(10170)),
     (
         "P5a paid|Dr 1012.01 93.00|Cr 2204 82.30|Cr 2221.06 10.70",
@@ -189,7 +209,7 @@ ROWS: list[tuple[str, Posted]] = [
 
 def expected(row: str) -> dict[str, int]:
     balances: dict[str, int] = {}
-    for cell in row.split("|")[1:]:
+    for cell in filter(None, row.split("|")[1:]):
         side, code, amount = cell.split(" ")
         minor = int(amount.replace(".", ""))
         balances[code] = balances.get(code, 0) + (minor if side == "Dr" else -minor)
@@ -212,6 +232,10 @@ def test_event_moves_exactly_these_accounts(row: str, posted: Posted) -> None:
     [
         ("P1", "|Dr 1002 112.32|Dr 6601.fee 0.68|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
         ("P1b", "|Dr 1002 113.00|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
+        ("P2", "|Dr 1002 113.00|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
+        ("P2b", "|Dr 1002 33.90|Cr 6301 33.90"),
+        ("P2c", "|Dr 1012.01 113.00|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
+        ("P4a", "|Dr 1002 111.30|Dr 6601.fee 1.70|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
         ("P4b", "|Dr 1002 11.30|Cr 6051.comm 10.66|Cr 2221.01.01 0.64"),
         ("P6", ""),
         ("P7", ""),

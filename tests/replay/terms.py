@@ -1,0 +1,77 @@
+"""Ways of orders that are not simply paid before they are shipped: presales, samples, credit, cash on delivery."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from domain.flow.vocabulary import FactValue
+from domain.order import Standing
+from tests.factories.flows import order_facts
+from tests.fakes.shop import Shop
+from tests.replay.acts import Act, cancel, ends, pay, place, resolve, scan, skip
+from tests.replay.stage import Clock, Scenario, builtin
+
+_DELIVERED: Final = (scan("delivered"), ends("completed"))
+_DEPOSIT: Final = pay("partial", deposit=True)
+_OPENED: Final = skip(timedelta(hours=2, minutes=5))
+
+
+def moments_ahead() -> Mapping[str, FactValue]:
+    """The balance opens in two hours and closes in twelve."""
+    now = datetime.now(UTC)
+    opens, closes = now + timedelta(hours=2), now + timedelta(hours=12)
+    return order_facts(order__balance_opens_at=opens.isoformat(), order__balance_closes_at=closes.isoformat())
+
+
+def on_terms(terms: str, **shop: Any) -> Shop:
+    """A shop whose order is on these terms."""
+    return Shop(standing=Standing(payment_terms=terms), **shop)
+
+
+def presales() -> Iterator[Scenario]:
+    yield _presale("presale", _DEPOSIT, _OPENED, pay(deposit=True), *_DELIVERED)
+    yield _presale("presale_paid_early", _DEPOSIT, pay(deposit=True), *_DELIVERED)
+    yield _presale("presale_paid_at_once", pay(deposit=True), *_DELIVERED)
+    yield _presale("presale_without_deposit", ends("expired"))
+    yield _presale("presale_forfeited", _DEPOSIT, ends("expired"))
+    yield _presale("presale_refunded", _DEPOSIT, ends("expired"), refundable=True)
+    yield _presale("presale_cancelled", _DEPOSIT, cancel, ends("cancelled"))
+
+
+def other_terms() -> Iterator[Scenario]:
+    yield _later("sample", "none", *_DELIVERED)
+    for key in ("cash_on_delivery", "on_credit"):
+        yield _later(key, key, *_DELIVERED)
+        back = {"known": {"shipment.returned": True}}
+        yield _later(f"{key}_refused", key, scan("failed", "delivery_failed"), ends("cancelled"), **back)
+    above = {"holds": {"check_credit": ("credit_exceeded",)}}
+    yield _later("on_credit_above_the_limit", "on_credit", resolve("skip"), *_DELIVERED, **above)
+
+
+def _presale(name: str, *acts: Act, refundable: bool = False) -> Scenario:
+    known = {"payment.paid_in_full": False, "order.deposit_refundable": refundable}
+    return Scenario(
+        f"order/{name}",
+        (place, *acts),
+        shop=lambda: on_terms("deposit_balance", known=dict(known)),
+        flow=partial(builtin, "presale"),
+        facts=moments_ahead,
+        clock=Clock.SKIPPING,
+    )
+
+
+def _later(name: str, terms: str, *acts: Act, **shop: Mapping[str, Any]) -> Scenario:
+    key = "sample" if terms == "none" else terms
+    return Scenario(
+        f"order/{name}",
+        (place, *acts),
+        # Made anew for each play: the shop uses up what it is told to refuse.
+        shop=lambda: on_terms(terms, **{what: _copy(of) for what, of in shop.items()}),
+        flow=partial(builtin, key),
+        facts=partial(order_facts, payment__terms=terms),
+    )
+
+
+def _copy(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
