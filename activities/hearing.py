@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.approval import ApprovalState, Asked, Assignment, Colleague, Decision, Outcome, Standing, Verdict, judge
 from domain.flow.approval_node import ApprovalNode
+from domain.order import Lifecycle
 from models.approval import Approval, ApprovalAssignment
 from models.columns import now
 from models.inbox import InboxMessage
@@ -18,6 +19,7 @@ from store import approvals, inbox
 from store.approvals import Told
 
 NUDGE_PAUSE: Final = timedelta(minutes=5)
+_NOT_SENT: Final = (Lifecycle.RECEIVED, Lifecycle.IN_REVIEW, Lifecycle.ACCEPTED)
 _KEEPERS: Final = frozenset({"operations", "admin"})
 
 
@@ -83,9 +85,14 @@ async def hear_waiting(session: AsyncSession, order: Order, approval: Approval) 
 
 
 async def check_content(session: AsyncSession, order: Order, approval: Approval) -> None:
-    """Afterwards an approval of something that is no longer what the order is about is void."""
-    stands = approval.state in (ApprovalState.OPEN, ApprovalState.APPROVED)
-    if stands and approval.content_sha256 != await approvals.content_of(session, order, approval.content):
+    """Afterwards an approval of something that is no longer what the order is about is void.
+
+    One that was granted has served once goods are on their way: what changes then is not asked about again.
+    """
+    unused = approval.state == ApprovalState.APPROVED and order.lifecycle in _NOT_SENT
+    if (approval.state == ApprovalState.OPEN or unused) and approval.content_sha256 != await approvals.content_of(
+        session, order, approval.content
+    ):
         await approvals.void_one(session, order, approval, "the order has changed")
 
 

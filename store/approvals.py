@@ -207,7 +207,10 @@ async def waiting_words(session: AsyncSession, approval: Approval) -> Sequence[I
             InboxMessage.order_no == approval.order_no,
             InboxMessage.kind == DECIDED,
             col(InboxMessage.applied_at).is_(None),
-            text("body::jsonb ->> 'approval_id' = :approval_id").bindparams(approval_id=approval.approval_id),
+            # Only of its own kind: nobody knows that other messages are JSON.
+            text(
+                "CASE WHEN kind = 'approval.decided' THEN body::jsonb ->> 'approval_id' END = :approval_id"
+            ).bindparams(approval_id=approval.approval_id),
         )
         .order_by(col(InboxMessage.inbox_id))
     )
@@ -219,7 +222,8 @@ async def asking_workflow(session: AsyncSession, inbox_id: int) -> str | None:
     found = await session.execute(
         text("""
         SELECT a.workflow_id FROM inbox_messages m
-        JOIN approvals a ON a.approval_id = m.body::jsonb ->> 'approval_id' AND a.order_no = m.order_no
+        JOIN approvals a ON a.order_no = m.order_no
+            AND a.approval_id = CASE WHEN m.kind = 'approval.decided' THEN m.body::jsonb ->> 'approval_id' END
         WHERE m.inbox_id = :inbox_id
         """),
         {"inbox_id": inbox_id},

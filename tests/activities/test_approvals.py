@@ -347,6 +347,22 @@ async def test_granted_approval_of_something_else_does_not_let_a_recovered_order
     assert (await desk.open()).outcome == "voided"
 
 
+async def test_approval_that_has_served_is_not_asked_for_again_by_a_recovered_order(desk: Desk) -> None:
+    await desk.open()
+    await desk.say("gina", "approve")
+    await desk.run("UPDATE orders SET lifecycle = 'fulfilling', total_minor = total_minor - 1")
+    assert (await desk.open()).outcome == "approved"
+
+
+async def test_message_that_is_no_json_keeps_nobody_from_deciding(desk: Desk) -> None:
+    await desk.open()
+    message = Incoming("api", "note", "order.noted", "SO-1", "not json", {}, "sally")
+    async with desk.sessions() as session, session.begin():
+        await inbox.add(session, message)
+    await desk.commit("gina", "approve")
+    assert (await desk.escalate()).state == "approved"
+
+
 async def test_street_of_the_same_country_may_change(desk: Desk) -> None:
     await desk.open()
     await desk.run("""UPDATE orders SET ship_to = '{"country": "CN", "street": "elsewhere"}'""")
