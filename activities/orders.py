@@ -80,20 +80,27 @@ class WaitResult:
 
 @dataclass(frozen=True)
 class HoldInput:
-    """A reason to hold the order at a node."""
+    """A reason to hold the order at a node.
+
+    `opened`: the step has put it on record already. `sla`: what the lane allows, where that is not the reason's own.
+    `try_after`: how long until it is tried again without anybody's click.
+    """
 
     order_no: str
     node: str
     reason_code: str
     detail: str
     blocking: bool = True
+    opened: bool = False
+    sla: timedelta | None = None
+    try_after: timedelta | None = None
 
 
 @dataclass(frozen=True)
 class ResolveInput:
-    """How the order's holds were settled, and by whom. Words that a person gave lie in the inbox row, not here.
+    """How holds of the order were settled, and by whom. Words that a person gave lie in the inbox row, not here.
 
-    `reasons`: only holds of these; none named: all of them.
+    Settled are those of these `reasons`, and those that were opened at this `node`; without either all of them.
     """
 
     order_no: str
@@ -101,6 +108,7 @@ class ResolveInput:
     by: str
     inbox_id: int = 0
     reasons: tuple[str, ...] = ()
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,20 +215,27 @@ class OrderActivities:
 
     @activity.defn
     async def open_hold(self, hold: HoldInput) -> StepResult:
-        """Effect: the order is held for this reason.
+        """Effect: the order is held for this reason, and the hold is due when its lane says so.
         Key: (order, reason) among open holds.
         Fails: order_not_found (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, hold.order_no)
-                reason = Reason(hold.reason_code, hold.detail, node=hold.node, blocking=hold.blocking)
-                await holds.open_hold(session, order, reason)
+                held = await holds.find_open(session, hold.order_no, hold.reason_code) if hold.opened else None
+                if not hold.opened:
+                    reason = Reason(hold.reason_code, hold.detail, node=hold.node, blocking=hold.blocking)
+                    held = await holds.open_hold(session, order, reason)
+                if held is not None:
+                    held.next_try_at = None if hold.try_after is None else now() + hold.try_after
+                    if hold.sla is not None:
+                        holds.give_until(held, hold.sla)
                 return StepResult(await orders.standing(session, hold.order_no), held=hold.reason_code)
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
-        """Effect: the order's holds are settled, and say by whom, how and why; money that could not be posted now is.
+        """Effect: the holds that the choice answers are settled, and say by whom, how and why; others stay as they
+            are. Money that could not be posted now is.
         Key: open holds; what is settled stays as it was settled.
         Fails: order_not_found (final).
         """
@@ -229,7 +244,8 @@ class OrderActivities:
                 order = await orders.lock(session, resolve.order_no)
                 reason = await inbox.reason_in(session, resolve.inbox_id, resolve.order_no)
                 told = {"by": resolve.by, "reason": reason or resolve.resolution}
-                settled = await holds.resolve(session, order, resolve.reasons, resolve.resolution, **told)
+                at_node = await holds.open_at(session, resolve.order_no, resolve.node) if resolve.node else ()
+                settled = await holds.resolve(session, order, resolve.reasons + at_node, resolve.resolution, **told)
                 await post_cured(session, order, settled)
                 return StepResult(await orders.standing(session, resolve.order_no))
 

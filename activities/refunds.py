@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,7 +14,7 @@ from domain.posting.roles import PaymentCategory
 from domain.posting.sale import compensation_absorbed, refund_approved, refund_paid
 from integrations.payment.port import RefundRequest, RefundResult, RefundStatus
 from models.columns import now
-from models.order import Order
+from models.order import Order, OrderHold
 from models.payment import Payment, Refund
 from store import deposits, events, holds, journal, payments
 from store.events import Event
@@ -21,6 +22,8 @@ from store.holds import Reason
 from store.journal import PostingContext
 
 _CAUSE = "cancel"
+# The next try comes by Temporal's clock, its moment was set by ours.
+_CLOCKS_DIFFER = timedelta(minutes=1)
 _REQUESTED, _SUCCEEDED, _REFUSED = "requested", "succeeded", "refused"
 
 
@@ -107,10 +110,11 @@ async def _take_out_of_books(session: AsyncSession, order: Order, added: Sequenc
 
 
 async def to_ask(session: AsyncSession, order: Order) -> list[Asked]:
-    """Refunds without an outcome; refused ones again only once somebody has settled the hold that they opened."""
+    """Refunds without an outcome; refused ones again once somebody has settled their hold, or its next try is due."""
     refunds = await payments.refunds_of(session, order.order_no)
     states = {_REQUESTED}
-    if await holds.find_open(session, order.order_no, "refund_failed") is None:
+    hold = await holds.find_open(session, order.order_no, "refund_failed")
+    if hold is None or _is_due(hold):
         states.add(_REFUSED)
     waiting = [refund for refund in refunds if refund.state in states]
     if not waiting:
@@ -125,6 +129,10 @@ async def to_ask(session: AsyncSession, order: Order) -> list[Asked]:
         key = f"{refund.refund_id}/{times}" if times else refund.refund_id
         asked.append(Asked(key, _request(refund, methods[refund.payment_id])))
     return asked
+
+
+def _is_due(hold: OrderHold) -> bool:
+    return hold.next_try_at is not None and hold.next_try_at <= now() + _CLOCKS_DIFFER
 
 
 def _request(refund: Refund, method: str) -> RefundRequest:

@@ -45,7 +45,8 @@ class ShippingActivities:
 
     @activity.defn
     async def cancel_shipments(self, step: Step) -> StepResult:
-        """Effect: no parcel of the order will be fetched; or the outcome is too_late: the carrier has one already.
+        """Effect: no parcel of the order will be fetched; or the carrier has one already: the outcome is too_late,
+            and partly_voided when another one was voided, whose goods then lie in no parcel.
         Key: the label's key; voiding what was voided, or never booked, changes nothing.
         Fails: carrier_unavailable and its kin (retryable).
         """
@@ -56,12 +57,20 @@ class ShippingActivities:
                 result = StepResult(await orders.standing(session, step.order_no))
             living = [one.shipment for one in packed if one.shipment.status != ParcelStatus.VOIDED]
             if any(shipment.status not in VOIDABLE for shipment in living):
-                return StepResult(result.standing, outcome="too_late")
+                return await self._too_late(step.order_no)
             for shipment in living:
                 result = await self._void(step, shipment.shipment_no, label_key(shipment.shipment_no, refusals))
                 if result.outcome != "applied":
-                    break
+                    return await self._too_late(step.order_no)
             return result
+
+    async def _too_late(self, order_no: str) -> StepResult:
+        async with self._sessions() as session:
+            packed = await shipping.parcels(session, order_no)
+            # Whichever try has voided it.
+            voided = any(one.shipment.status == ParcelStatus.VOIDED for one in packed)
+            standing = await orders.standing(session, order_no)
+            return StepResult(standing, outcome="partly_voided" if voided else "too_late")
 
     @activity.defn
     async def take_back_parcels(self, step: Step) -> StepResult:
@@ -106,9 +115,10 @@ class ShippingActivities:
             order = await orders.lock(session, step.order_no)
             if order.cancel_requested_at is not None:
                 return StepResult(await orders.standing(session, step.order_no), outcome="cancelling"), []
-            # Asked again only once somebody has settled what was wrong.
-            if await holds.find_open(session, step.order_no, "carrier_refused") is not None:
-                return StepResult(await orders.standing(session, step.order_no), held="carrier_refused"), []
+            # Asked again only once somebody has settled what was wrong, or why a person wants it to stay.
+            held = await holds.first_open(session, step.order_no, ("manual", "carrier_refused"))
+            if held is not None:
+                return StepResult(await orders.standing(session, step.order_no), held=held), []
             lines = await orders.lines(session, step.order_no)
             if short := [line for line in lines if line.allocated < line.quantity - line.cancelled]:
                 # A promise had run out before the money came: it is asked for once more.

@@ -108,8 +108,9 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         _SALES
         | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT, Permission.RETURNS_DECIDE},
     ),
-    Role.GM: frozenset(_OVERSIGHT),
-    Role.CEO: frozenset(_OVERSIGHT),
+    # They settle what has gone up to them, and nothing else.
+    Role.GM: frozenset(_OVERSIGHT | {Permission.ORDERS_RESOLVE}),
+    Role.CEO: frozenset(_OVERSIGHT | {Permission.ORDERS_RESOLVE}),
     # Goods without prices and without the customer's contact; the shipping note has the address.
     Role.WAREHOUSE: frozenset(
         {

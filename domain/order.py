@@ -1,6 +1,7 @@
 """What an order's states mean: the moves of its lifecycle and the statuses computed from counters and money."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from domain.errors import DomainError
@@ -190,6 +191,8 @@ class Standing:
     revenue_due: bool = False
     cancelling: bool = False
     open_approvals: tuple[str, ...] = ()
+    # When the first of the open holds goes up to the next role, unless it is settled by then.
+    escalates_at: datetime | None = None
     # Grows with every change of the order, so that of two standings the later one is known.
     version: int = 0
 

@@ -230,6 +230,13 @@ class OrderHold(SQLModel, table=True):
     attempts: int = 1
     opened_at: datetime = written_at()
     due_at: datetime | None = moment()
+    # How often the hold has gone up since nobody settled it in time, to whom last, and when it goes up next.
+    level: int = 0
+    escalated_to: str | None = None
+    escalated_at: datetime | None = moment()
+    escalates_at: datetime | None = moment()
+    # For what is tried again without anybody's click.
+    next_try_at: datetime | None = moment()
     resolved_at: datetime | None = moment()
     resolution: str | None = None
     resolved_by: str | None = None

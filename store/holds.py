@@ -1,13 +1,14 @@
 """Holds: reasoned blocks on an order, at most one open per reason."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.flow.vocabulary import HOLD_REASONS
+from domain.flow.vocabulary import HOLD_REASONS, superiors_of
 from models.columns import now
 from models.order import Order, OrderHold
 from store import events
@@ -23,6 +24,9 @@ class Reason:
     facts: dict[str, Any] = field(default_factory=dict)
     node: str | None = None
     blocking: bool = True
+    owner: str | None = None
+    """The role that has to act, where it is not the one that the vocabulary names."""
+    actor: str = "orderflow"
 
 
 async def open_hold(session: AsyncSession, order: Order, reason: Reason) -> OrderHold:
@@ -34,6 +38,7 @@ async def open_hold(session: AsyncSession, order: Order, reason: Reason) -> Orde
     hold = await find_open(session, order.order_no, reason.code)
     if hold is not None:
         hold.attempts += 1
+        hold.next_try_at = None
         hold.detail, hold.facts, hold.node = reason.detail, reason.facts, reason.node
         return hold
     count = (
@@ -48,15 +53,17 @@ async def open_hold(session: AsyncSession, order: Order, reason: Reason) -> Orde
         reason_code=reason.code,
         detail=reason.detail,
         facts=reason.facts,
-        owner_role=known.owner.value,
+        owner_role=reason.owner or known.owner.value,
         node=reason.node,
         blocking=reason.blocking,
         opened_at=opened_at,
         due_at=opened_at + known.sla,
+        escalates_at=opened_at + known.sla,
     )
     session.add(hold)
     opened = {"hold_id": hold.hold_id, "reason_code": reason.code, "owner_role": hold.owner_role, **reason.facts}
-    await events.record(session, order, Event("order.held", opened, node=reason.node, reason=reason.detail))
+    held = Event("order.held", opened, actor=reason.actor, node=reason.node, reason=reason.detail)
+    await events.record(session, order, held)
     return hold
 
 
@@ -68,6 +75,16 @@ async def find_open(session: AsyncSession, order_no: str, reason_code: str) -> O
     return (await session.exec(query)).one_or_none()
 
 
+async def first_open(session: AsyncSession, order_no: str, reason_codes: tuple[str, ...]) -> str | None:
+    """The reason of the order's first open hold among these, if there is one."""
+    query = select(OrderHold.reason_code).where(
+        OrderHold.order_no == order_no,
+        col(OrderHold.reason_code).in_(reason_codes),
+        col(OrderHold.resolved_at).is_(None),
+    )
+    return (await session.exec(query.order_by(col(OrderHold.opened_at)).limit(1))).first()
+
+
 async def resolve(
     session: AsyncSession, order: Order, reason_codes: tuple[str, ...], resolution: str, *, by: str, reason: str
 ) -> list[OrderHold]:
@@ -77,7 +94,59 @@ async def resolve(
         query = query.where(col(OrderHold.reason_code).in_(reason_codes))
     found = list((await session.exec(query.order_by(col(OrderHold.hold_id)))).all())
     for hold in found:
-        hold.resolved_at, hold.resolution, hold.resolved_by, hold.resolution_reason = now(), resolution, by, reason
-        told = {"hold_id": hold.hold_id, "reason_code": hold.reason_code, "resolution": resolution}
-        await events.record(session, order, Event("order.hold_resolved", told, actor=by, node=hold.node, reason=reason))
+        await settle(session, order, hold, resolution, by=by, reason=reason)
     return found
+
+
+async def settle(
+    session: AsyncSession, order: Order, hold: OrderHold, resolution: str, *, by: str, reason: str
+) -> None:
+    """Afterwards this hold is settled, and the order's story says by whom, how and why."""
+    hold.resolved_at, hold.resolution, hold.resolved_by, hold.resolution_reason = now(), resolution, by, reason
+    hold.escalates_at, hold.next_try_at = None, None
+    told = {"hold_id": hold.hold_id, "reason_code": hold.reason_code, "resolution": resolution}
+    await events.record(session, order, Event("order.hold_resolved", told, actor=by, node=hold.node, reason=reason))
+
+
+async def open_at(session: AsyncSession, order_no: str, node: str) -> tuple[str, ...]:
+    """The reasons of the order's holds that were opened at this node and are open."""
+    query = select(OrderHold.reason_code).where(
+        OrderHold.order_no == order_no, OrderHold.node == node, col(OrderHold.resolved_at).is_(None)
+    )
+    return tuple((await session.exec(query)).all())
+
+
+def give_until(hold: OrderHold, sla: timedelta) -> None:
+    """Afterwards the hold is due this long after it was opened; one that has gone up already keeps its deadlines."""
+    if hold.level == 0:
+        hold.due_at = hold.escalates_at = hold.opened_at + sla
+
+
+async def escalate_overdue(session: AsyncSession, order: Order) -> list[OrderHold]:
+    """Afterwards every open hold of the order whose deadline has passed has gone up one level; returns those.
+
+    The next level has as long as the owner had. Above the last one nobody is left, and the hold stays there.
+    """
+    query = select(OrderHold).where(
+        OrderHold.order_no == order.order_no,
+        col(OrderHold.resolved_at).is_(None),
+        col(OrderHold.escalates_at) <= now(),
+    )
+    found = list((await session.exec(query.order_by(col(OrderHold.hold_id)))).all())
+    for hold in found:
+        await _escalate(session, order, hold)
+    return found
+
+
+async def _escalate(session: AsyncSession, order: Order, hold: OrderHold) -> None:
+    chain = superiors_of(hold.reason_code, hold.owner_role)
+    to = chain[hold.level].value
+    patience = (hold.due_at or hold.opened_at) - hold.opened_at
+    hold.level, hold.escalated_to, hold.escalated_at = hold.level + 1, to, now()
+    hold.escalates_at = hold.escalated_at + patience if hold.level < len(chain) else None
+    told: dict[str, Any] = {"hold_id": hold.hold_id, "reason_code": hold.reason_code, "owner_role": hold.owner_role}
+    told |= {"escalated_to": to, "level": hold.level}
+    key = f"escalated/{hold.hold_id}/{hold.level}"
+    await events.record(session, order, Event("order.hold_escalated", told, node=hold.node, message_id=key))
+    notice = {"notice": "order.hold_overdue", "audience": [to], "template": None, **told}
+    await events.record(session, order, Event("notice.order.hold_overdue", notice, node=hold.node))

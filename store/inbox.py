@@ -207,7 +207,8 @@ async def forget_hand_over(session: AsyncSession, only: str | None = None) -> li
         WHERE o.order_no = m.order_no AND m.handed_over_at IS NOT NULL
           AND (CAST(:only AS text) IS NULL OR m.order_no = :only)
           AND ((o.closed_at IS NULL AND m.kind IN ('order.placed', 'payment.settled', 'parcel.scanned',
-                                                   'stock.replenished', 'order.adjusted', 'approval.decided'))
+                                                   'stock.replenished', 'order.adjusted', 'approval.decided',
+                                                   'hold.decided'))
                -- Refunds have a life of their own; of those that began lately nobody knows how far they had come.
                OR (starts_with(m.kind, 'return.') AND m.applied_at IS NULL)
                OR (starts_with(m.kind, 'return.') AND EXISTS (

@@ -55,7 +55,9 @@ SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requ
        ARRAY(SELECT reason_code FROM order_holds h
              WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds,
        ARRAY(SELECT approval_id FROM approvals a
-             WHERE a.order_no = o.order_no AND a.state = 'open' ORDER BY a.approval_id) AS approvals
+             WHERE a.order_no = o.order_no AND a.state = 'open' ORDER BY a.approval_id) AS approvals,
+       (SELECT min(escalates_at) FROM order_holds h
+         WHERE h.order_no = o.order_no AND h.resolved_at IS NULL) AS escalates_at
 FROM orders o
 CROSS JOIN LATERAL (
     SELECT sum(quantity) AS ordered, sum(cancelled) AS cancelled, sum(allocated) AS allocated, sum(shipped) AS shipped,
@@ -92,6 +94,7 @@ async def standing(session: AsyncSession, order_no: str) -> Standing:
         revenue_due=row.delivered > row.recognised,
         cancelling=row.cancel_requested_at is not None,
         open_approvals=tuple(row.approvals),
+        escalates_at=row.escalates_at,
         version=row.last_event_seq,
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.checks import CheckActivities
 from activities.approvals import ApprovalActivities
 from activities.invoices import InvoiceActivities
+from activities.lane import LaneActivities
 from activities.orders import OrderActivities
 from activities.outbox import OutboxActivities
 from activities.payments import PaymentActivities
@@ -55,6 +56,7 @@ class Capabilities:
     terms: TermsActivities
     outbox: OutboxActivities
     checks: CheckActivities
+    lane: LaneActivities
     autopilot: SimulatedCarrier | None
 
 
@@ -78,6 +80,7 @@ def wire(
         terms=TermsActivities(sessions),
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
+        lane=LaneActivities(sessions),
         autopilot=carrier if isinstance(carrier, SimulatedCarrier) and settings.carrier_autopilot else None,
     )
 

@@ -7,6 +7,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.order.contract import OrderInput
 from workflows.order.course import Course
+from workflows.order.escalation import escalate_overdue
 from workflows.order.inlet import HearsFacts, Inlet
 from workflows.order.nodes.compensate import undo_all
 
@@ -25,7 +26,7 @@ class FollowUpWorkflow(HearsFacts):
 
     @workflow.run
     async def run(self, order: OrderInput) -> str:
-        self._inlet.open()
+        self._inlet.open(escalate_overdue)
         await self._inlet.wait(lambda: self._course.standing.version > 0)
         await self._inlet.all_booked()
         while self._owes_money():

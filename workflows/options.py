@@ -29,6 +29,14 @@ PARTY_CALL_RETRY = RetryPolicy(
 
 # Undoing never ends by giving up: it is repeated for as long as it takes, visible in the exception lane meanwhile.
 UNDO_PAUSE = timedelta(minutes=30)
+# Most trouble is over soon, and money that is owed should not wait for half an hour each time.
+_PAUSES = (timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20))
+
+
+def pause_before(tries: int) -> timedelta:
+    """How long to wait after so many tries: 5, 10, 20 minutes, and half an hour from then on."""
+    return _PAUSES[tries - 1] if tries <= len(_PAUSES) else UNDO_PAUSE
+
 
 # A lane whose own database step said a final no is tried again, not in a tight loop.
 LANE_PAUSE = timedelta(minutes=5)

@@ -6,11 +6,13 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from api.dependencies import ClientDep
+from api.holds.schemas import DecisionTaken
 from api.idempotency import KeyDep
+from api.inbox.door import HandOverDep
 from api.orders.cancelling import CancelAnswer, cancel
 from api.orders.preview import CancelPreview, preview_of
-from api.orders.resolving import ResolveAnswer, resolve
-from api.orders.schemas import CancelOrder, ResolveHold
+from api.orders.resolving import HoldAnswer, ResolveAnswer, hold, resolve
+from api.orders.schemas import CancelOrder, HoldOrder, ResolveHold
 from api.orders.seen import ToCancel, ToResolve
 
 router = APIRouter(tags=["orders"])
@@ -41,7 +43,24 @@ async def cancel_order(
     return answer
 
 
-@router.post("/v1/orders/{order_no}/exception", summary="Settle the hold of an order")
-async def resolve_exception(seen: ToResolve, body: ResolveHold, key: KeyDep, client: ClientDep) -> ResolveAnswer:
-    """`retry` the step that is held, `skip` it where the flow allows, or `cancel` the order."""
-    return await resolve(seen, client, body, key)
+@router.post(
+    "/v1/orders/{order_no}/exception",
+    summary="Settle the hold of an order",
+    responses={202: {"model": DecisionTaken, "description": "One hold is being settled by itself"}},
+)
+async def resolve_exception(
+    seen: ToResolve, body: ResolveHold, key: KeyDep, client: ClientDep, hand_over: HandOverDep, response: Response
+) -> ResolveAnswer | DecisionTaken:
+    """`retry` the step that is held, `skip` it where the flow allows, `jump` to a target of its lane, or `cancel`.
+
+    Without `hold_id` the choice answers what the order stands at; holds that facts have opened elsewhere stay.
+    """
+    answer = await resolve(seen, client, hand_over, body, key)
+    response.status_code = 202 if isinstance(answer, DecisionTaken) else 200
+    return answer
+
+
+@router.post("/v1/orders/{order_no}/holds", status_code=201, summary="Keep an order from being shipped")
+async def hold_order(seen: ToResolve, body: HoldOrder, key: KeyDep, client: ClientDep) -> HoldAnswer:
+    """It goes on as far as it can without shipping: money still comes in. 409: its goods are with the carrier."""
+    return await hold(seen, client, body, key)

@@ -139,11 +139,30 @@ class CancelOrder(Body):
 
 
 class ResolveHold(Body):
-    """A person's choice for an order that is held, and the reason that is put on record."""
+    """A person's choice for an order that is held, and the reason that is put on record.
+
+    With `hold_id` it is about this one hold, wherever the order is; without, about what the order stands at.
+    """
 
     choice: Literal["retry", "skip", "cancel", "jump"]
     reason_code: Word
     reason: LongText
+    hold_id: Key | None = None
+    target: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="the node to jump to")] | None = None
+
+    @model_validator(mode="after")
+    def _a_jump_has_a_target(self) -> Self:
+        if (self.choice == "jump") != (self.target is not None):
+            raise PydanticCustomError("target_of_jump", "The choice jump has a target, and no other choice has")
+        return self
+
+
+class HoldOrder(Body):
+    """Why an order is to stay where it is, and who looks into it: operations, unless another role is named."""
+
+    reason: LongText
+    reason_code: Word | None = None
+    owner_role: Literal["sales", "service", "warehouse", "finance", "operations"] | None = None
 
 
 def _kept(error: Any) -> InitErrorDetails:

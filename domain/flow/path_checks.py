@@ -24,6 +24,16 @@ def check_paths(graph: FlowGraph) -> Iterator[Problem]:
     yield from _approvals_before_posting(graph)
 
 
+def may_jump(graph: FlowGraph, lane: str, target: str) -> bool:
+    """Whether the lane offers this target, and no core step is passed by on the way that it opens."""
+    node = graph.nodes.get(lane)
+    if not isinstance(node, ExceptionNode) or target not in node.targets:
+        return False
+    starts = _fresh_starts(graph)
+    past = (_passed_by(graph, core, starts) for core in CORE_STEPS)
+    return not any((lane, target) == (node_id, link.target) for links in past for node_id, link in links)
+
+
 def _unreachable(graph: FlowGraph) -> Iterator[Problem]:
     for node_id in graph.nodes.keys() - graph.reachable:
         yield Problem(node_id, "unreachable", "no path from the start comes here")
@@ -73,7 +83,7 @@ def _money_taken_twice(graph: FlowGraph) -> Iterator[Problem]:
 
 def _missing_core_steps(graph: FlowGraph) -> Iterator[Problem]:
     """Undoing takes a core step back, so walks start anew behind every compensate node."""
-    completed = {n for n, node in graph.nodes.items() if isinstance(node, EndNode) and node.result == Result.COMPLETED}
+    completed = _completed(graph)
     starts = _fresh_starts(graph)
     missing: set[str] = set()
     for core in CORE_STEPS:
@@ -83,17 +93,28 @@ def _missing_core_steps(graph: FlowGraph) -> Iterator[Problem]:
             steps = " or ".join(sorted(core.steps))
             yield Problem(end, "core_step_missing", f"a path completes the order without {core.name} ({steps})")
         if core.name not in missing:
-            yield from _jumps_past(graph, core, starts, completed)
+            yield from _jumps_past(graph, core, starts)
     yield from _core_steps_out_of_order(graph, starts, missing)
 
 
-def _jumps_past(graph: FlowGraph, core: CoreStep, starts: set[str], completed: set[str]) -> Iterator[Problem]:
+def _jumps_past(graph: FlowGraph, core: CoreStep, starts: set[str]) -> Iterator[Problem]:
+    for node_id, link in _passed_by(graph, core, starts):
+        detail = f"{link.field}: a jump to {link.target} goes past the core step {core.name}"
+        yield Problem(node_id, "core_step_jumped", detail)
+
+
+def _passed_by(graph: FlowGraph, core: CoreStep, starts: set[str]) -> Iterator[tuple[str, Link]]:
+    """Jumps, by the lane they start from, after which an order could complete without the core step."""
+    completed = _completed(graph)
     undone = graph.reach(starts, _closing(graph, core, jumps=True))
     for node_id in undone:
         for link in graph.links[node_id]:
             if link.outcome is Outcome.JUMPED and graph.reach([link.target], _closing(graph, core)) & completed:
-                detail = f"{link.field}: a jump to {link.target} goes past the core step {core.name}"
-                yield Problem(node_id, "core_step_jumped", detail)
+                yield node_id, link
+
+
+def _completed(graph: FlowGraph) -> set[str]:
+    return {n for n, node in graph.nodes.items() if isinstance(node, EndNode) and node.result == Result.COMPLETED}
 
 
 def _core_steps_out_of_order(graph: FlowGraph, starts: set[str], missing: set[str]) -> Iterator[Problem]:

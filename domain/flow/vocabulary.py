@@ -206,11 +206,23 @@ FACTS: Mapping[str, Fact] = {
 MOMENTS: frozenset[str] = frozenset(name for name, fact in FACTS.items() if fact.kind is FactKind.MOMENT)
 
 
+SUPERIORS: Mapping[Role, tuple[Role, ...]] = {
+    Role.SALES: (Role.MANAGER, Role.OPERATIONS, Role.GM),
+    Role.SERVICE: (Role.MANAGER, Role.OPERATIONS, Role.GM),
+    Role.WAREHOUSE: (Role.OPERATIONS, Role.GM),
+    Role.FINANCE: (Role.OPERATIONS, Role.GM),
+    Role.OPERATIONS: (Role.MANAGER, Role.GM),
+}
+"""Who hears of a hold that its owner has not settled in time, one after the other."""
+
+
 @dataclass(frozen=True, slots=True)
 class HoldReason:
     """Why an order is held, who has to act and how soon.
 
     ``core``: goods, money or books are wrong until it is solved; it can be retried or cancelled, never skipped.
+    ``at_gate``: it stops the order before it ships, and no wait before that.
+    ``above``: who hears of it when it is overdue, where that is not the owner's superiors.
     """
 
     owner: Role
@@ -218,6 +230,8 @@ class HoldReason:
     zh: str
     en: str
     core: bool = True
+    at_gate: bool = False
+    above: tuple[Role, ...] = ()
 
 
 _SOON, _DAY = timedelta(hours=2), timedelta(days=1)
@@ -246,7 +260,9 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "invoice_unavailable": HoldReason(Role.OPERATIONS, _SOON, "开票服务不可用", "Invoicing cannot be reached"),
     "return_undecided": HoldReason(Role.SERVICE, _DAY, "退货待审", "A return waits for a decision", core=False),
     "posting_failed": HoldReason(Role.FINANCE, _SOON, "记账失败", "Posting failed"),
-    "refund_failed": HoldReason(Role.FINANCE, _SOON, "退款失败", "Refund failed"),
+    "refund_failed": HoldReason(
+        Role.FINANCE, _SOON, "退款失败", "Refund failed", above=(Role.OPERATIONS, Role.GM, Role.CEO)
+    ),
     "account_mapping_missing": HoldReason(Role.FINANCE, _SOON, "缺少科目映射", "Account mapping missing"),
     "approval_rejected": HoldReason(Role.OPERATIONS, _SOON, "审批未通过", "An approval was rejected or timed out"),
     "review_rejected": HoldReason(Role.FINANCE, _DAY, "财务复核未通过", "Finance review rejected or timed out"),
@@ -255,4 +271,10 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "visits_exhausted": HoldReason(Role.OPERATIONS, _SOON, "步骤重复过多", "A step was visited too often"),
     "workflow_lost": HoldReason(Role.OPERATIONS, _SOON, "流程实例丢失", "Workflow was lost more than once"),
     "step_failed": HoldReason(Role.OPERATIONS, _SOON, "步骤失败", "A step failed", core=False),
+    "manual": HoldReason(Role.OPERATIONS, _DAY, "人工挂起", "Held by a person", core=False, at_gate=True),
 }
+
+
+def superiors_of(reason_code: str, owner_role: str) -> tuple[Role, ...]:
+    """The roles that an overdue hold goes up to: a further one each time its deadline passes once more."""
+    return HOLD_REASONS[reason_code].above or SUPERIORS[Role(owner_role)]

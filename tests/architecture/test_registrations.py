@@ -45,6 +45,8 @@ PINNED = {
         "forfeit_deposit",
         "grant_refund",
         "escalate_approval",
+        "escalate_holds",
+        "hold_order",
         "issue_invoice",
         "notify",
         "open_approval",
@@ -62,11 +64,13 @@ PINNED = {
         "resolve_holds",
         "reverse_revenue",
         "run_checks",
+        "settle_hold",
         "take_back_parcels",
         "withdraw_cancel",
     },
     "signal": {
         "approval_decided",
+        "hold_decided",
         "order_adjusted",
         "parcel_scanned",
         "payment_settled",
@@ -74,7 +78,7 @@ PINNED = {
         "return_received",
         "stock_replenished",
     },
-    "update": {"cancel", "resolve_exception"},
+    "update": {"cancel", "hold_order", "resolve_exception"},
     "query": {"state"},
     "queue": {"carrier", "einvoice", "orders", "payments", "relay"},
 }
@@ -86,7 +90,9 @@ PINNED_FIELDS = {
     "FactSignal": ["inbox_id", "message_id"],
     "CancelRequest": ["request_id", "actor", "inbox_id"],
     "CancelResult": ["order_no", "lifecycle"],
-    "ResolveRequest": ["request_id", "actor", "choice", "inbox_id"],
+    "ResolveRequest": ["request_id", "actor", "choice", "inbox_id", "target", "reasons"],
+    "HoldRequest": ["request_id", "actor", "inbox_id"],
+    "HoldResult": ["order_no", "hold_id"],
     "ResolveResult": ["order_no", "choice", "node"],
 }
 

@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import translated
+from activities.lane import HoldOrderInput, HoldOrderResult
 from activities.orders import (
     BranchInput,
     BranchResult,
@@ -66,9 +67,17 @@ class Shop:
     returned: str | None = "approved"
     # What a branch is decided on beside the facts that the order began with.
     known: Mapping[str, bool | int | str | list[str]] = field(default_factory=dict)
+    # Of several parcels the carrier had one already, and another was voided before it said so.
+    partly_voided: bool = False
+    # What a decision about a hold settles, by the number of its row.
+    decisions: dict[int, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
+    # Of holds that were opened: what their lane allows. How long a step's hold has, and each further level.
+    deadlines: dict[str, timedelta | None] = field(default_factory=dict)
+    sla: timedelta | None = None
+    patience: list[timedelta] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.desk = Desk(self, self.calls)
@@ -88,6 +97,9 @@ class Shop:
             self.close_order,
             self.notify,
             self.acknowledge,
+            self.hold_order,
+            self.settle_hold,
+            self.escalate_holds,
             self.reserve_stock,
             self.release_stock,
             self.apply_payment,
@@ -125,6 +137,9 @@ class Shop:
             raise ApplicationError(code, type=code, non_retryable=True)
         if self.holds.get(name):
             reason = self.holds[name].pop(0)
+            if self.sla is not None:
+                due = activity.info().current_attempt_scheduled_time + self.sla
+                self.standing = dataclasses.replace(self.standing, escalates_at=due)
             held = self.now(blocking_holds=(*self.standing.blocking_holds, reason))
             return dataclasses.replace(held, held=reason)
         return self.now(**changes)
@@ -159,12 +174,16 @@ class Shop:
 
     @activity.defn
     async def open_hold(self, hold: HoldInput) -> StepResult:
+        self.deadlines[hold.reason_code] = hold.sla
+        if hold.opened:
+            return self.now()
         held = (*self.standing.blocking_holds, hold.reason_code)
-        return self._step(f"open_hold {hold.reason_code}", blocking_holds=held)
+        return self._step(f"open_hold {hold.reason_code}", blocking_holds=tuple(dict.fromkeys(held)))
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
-        settled = self._step("resolve_holds", blocking_holds=())
+        left = tuple(one for one in self.standing.blocking_holds if one not in resolve.reasons)
+        settled = self._step("resolve_holds", blocking_holds=left, escalates_at=None)
         self.resolved.append(resolve.resolution)
         return settled
 
@@ -193,6 +212,28 @@ class Shop:
     @activity.defn
     async def acknowledge(self, fact: Fact) -> StepResult:
         return self._applied("acknowledge", fact)
+
+    @activity.defn
+    async def hold_order(self, hold: HoldOrderInput) -> HoldOrderResult:
+        if self.standing.fulfilment == "shipping":
+            return HoldOrderResult(self._step("hold_order too late"))
+        held = self._step("hold_order", blocking_holds=(*self.standing.blocking_holds, "manual"))
+        return HoldOrderResult(held, "H-1")
+
+    @activity.defn
+    async def settle_hold(self, fact: Fact) -> StepResult:
+        settled = self.decisions.get(fact.inbox_id)
+        left = tuple(one for one in self.standing.blocking_holds if one != settled)
+        if left == self.standing.blocking_holds:
+            return dataclasses.replace(self._step("settle_hold in vain"), outcome="superseded")
+        return dataclasses.replace(self._step("settle_hold", blocking_holds=left), outcome="effective")
+
+    @activity.defn
+    async def escalate_holds(self, order_no: str) -> StepResult:
+        """The next level is due as long after this one as `patience` says, as often as it says so."""
+        due = self.standing.escalates_at
+        following = due + self.patience.pop(0) if due is not None and self.patience else None
+        return self._step("escalate_holds", escalates_at=following)
 
     @activity.defn
     async def reserve_stock(self, step: Step) -> StepResult:
@@ -225,11 +266,15 @@ class Shop:
 
     @activity.defn
     async def book_shipments(self, step: Step) -> StepResult:
+        if "manual" in self.standing.blocking_holds:
+            return dataclasses.replace(self._step("book_shipments held"), held="manual")
         return self._step("book_shipments", fulfilment="shipping", lifecycle="fulfilling")
 
     @activity.defn
     async def cancel_shipments(self, step: Step) -> StepResult:
         voided = self._step("cancel_shipments")
+        if self.partly_voided:
+            return dataclasses.replace(voided, outcome="partly_voided")
         return dataclasses.replace(voided, outcome="too_late") if self.collected else voided
 
     @activity.defn
@@ -284,16 +329,19 @@ class Shop:
         due = activity.info().current_attempt_scheduled_time + timedelta(days=14)
         return ReturnResult(done.standing, done.held, done.outcome, self.returned, due, granted)
 
+    def _held(self, hold: str | None) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.standing.blocking_holds, *([hold] if hold else []))))
+
     def _applied(self, name: str, fact: Fact) -> StepResult:
         if fact.inbox_id not in self.inbox:
             self.calls.append(f"{name} forged")
             return dataclasses.replace(self.now(), outcome="ignored")
         match self.inbox[fact.inbox_id]:
             case Payment(status=status, hold=hold, deposit=deposit):
-                holds = (hold,) if hold else self.standing.blocking_holds
+                holds = self._held(hold)
                 return self._step(name, payment=status, money_in=True, deposit_paid=deposit, blocking_holds=holds)
             case Scan(status=status, hold=hold):
-                holds = (hold,) if hold else self.standing.blocking_holds
+                holds = self._held(hold)
                 due = status in ("delivered", "partially_delivered")
                 return self._step(name, fulfilment=status, revenue_due=due, blocking_holds=holds)
             case Word() as word:

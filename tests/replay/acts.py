@@ -18,6 +18,7 @@ from workflows.order.contract import (
     SIGNALS,
     CancelRequest,
     FactSignal,
+    HoldRequest,
     ResolveRequest,
     follow_up_workflow_id,
     order_workflow_id,
@@ -164,15 +165,34 @@ async def ship_unheard(play: Play) -> None:
     play.shop.standing = dataclasses.replace(play.shop.standing, fulfilment="shipped")
 
 
-def resolve(choice: str) -> Act:
+def resolve(choice: str, target: str = "") -> Act:
     """A person has settled the hold."""
 
     async def act(play: Play) -> None:
         await play.quiet()
-        request = ResolveRequest(f"resolve-{play.next_number()}", "ops", choice, play.acts)
+        request = ResolveRequest(f"resolve-{play.next_number()}", "ops", choice, play.acts, target)
         await play.handle.execute_update("resolve_exception", request, id=request.request_id)
 
     return act
+
+
+def decide(reason: str) -> Act:
+    """A person has decided about the hold of this reason, wherever the order is."""
+
+    async def act(play: Play) -> None:
+        await play.quiet()
+        number = play.next_number()
+        play.shop.decisions[number] = reason
+        await play.handle.signal("hold_decided", FactSignal(number))
+
+    return act
+
+
+async def hold(play: Play) -> None:
+    """A person wants the order to stay where it is."""
+    await play.quiet()
+    request = HoldRequest(f"hold-{play.next_number()}", "ops", play.acts)
+    await play.handle.execute_update("hold_order", request, id=request.request_id)
 
 
 def asked(call: str) -> Act:

@@ -22,11 +22,13 @@ from tests.replay.acts import (
     cancel_in_temporal,
     cancel_in_vain,
     cancel_now,
+    decide,
     ends,
     everybody_is_back,
     follow_up,
     forge,
     goods,
+    hold,
     is_quiet,
     order,
     pay,
@@ -48,7 +50,7 @@ _PAID_AND_DELIVERED: Final = (pay(), *_DELIVERED)
 _CANCELLED: Final = (cancel, ends("cancelled"))
 _RETRY: Final = resolve("retry")
 _HALF_AN_HOUR: Final = timedelta(minutes=31)
-_UNPAID_FOR_TOO_LONG: Final = timedelta(hours=24, minutes=5)
+_UNPAID_FOR_TOO_LONG: Final = timedelta(hours=24, minutes=2)
 
 
 def on_skipping_clock(scenarios: Iterator[Scenario]) -> Iterator[Scenario]:
@@ -110,8 +112,12 @@ def _held() -> Iterator[Scenario]:
     no_wait = _fails("open_wait payment.full", "never_heard_of")
     yield order("held_because_waiting_failed", _RETRY, *_PAID_AND_DELIVERED, shop=no_wait)
     yield order("held_at_its_end", *after_delivery, shop=_fails("close completed", "posting_failed"))
+    short = _holds("reserve_stock", "out_of_stock")
     twice_short = _holds("reserve_stock", "out_of_stock", "out_of_stock")
     yield order("short_until_goods_come", goods(), goods(), *_PAID_AND_DELIVERED, shop=twice_short)
+    yield order("held_and_decided_by_itself", decide("out_of_stock"), *_PAID_AND_DELIVERED, shop=short)
+    yield order("decided_about_another_hold", decide("payment_over"), _RETRY, *_PAID_AND_DELIVERED, shop=short)
+    yield order("held_by_a_person", hold, pay(), decide("manual"), *_DELIVERED)
     yield order("unknown_until_goods_come", goods(), *_PAID_AND_DELIVERED, shop=_holds("check_order", "unknown_sku"))
 
 
@@ -187,6 +193,7 @@ def _cancelled_in_vain() -> Iterator[Scenario]:
         shop=partial(Shop, collected=True),
     )
     yield order("cancel_refused_by_carrier", pay(), cancel_in_vain, *_DELIVERED, shop=partial(Shop, collected=True))
+    yield order("cancel_refused_and_shipped_again", pay(), cancel_in_vain, *_DELIVERED, shop=_partly_voided)
     yield order("cancel_refused_by_the_books", pay(), ship_unheard, cancel_in_vain, *_DELIVERED)
     yield order(
         "cancel_refused_and_not_shipped_again",
@@ -195,7 +202,7 @@ def _cancelled_in_vain() -> Iterator[Scenario]:
         cancel_in_vain,
         _RETRY,
         *_DELIVERED,
-        shop=partial(Shop, collected=True),
+        shop=_partly_voided,
     )
 
 
@@ -203,8 +210,10 @@ def _over_time() -> Iterator[Scenario]:
     yield order("expired", ends("expired"))
     yield order("expired_partly_paid", pay("partial"), ends("expired"))
     yield order(
-        "delivery_overdue", pay(), skip(timedelta(days=15, minutes=1)), scan("delivered"), _RETRY, ends("completed")
+        "delivery_overdue", pay(), skip(timedelta(days=15, minutes=1)), _RETRY, scan("delivered"), ends("completed")
     )
+    yield order("delivery_late", pay(), skip(timedelta(days=15, minutes=1)), scan("delivered"), ends("completed"))
+    yield order("hold_goes_up", skip(timedelta(days=1)), _RETRY, *_PAID_AND_DELIVERED, shop=_overdue_soon)
     refused_once = _holds("refund_payments", "refund_failed")
     yield order("refund_repeated", pay("partial"), ends("expired"), shop=refused_once)
     yield order(
@@ -308,6 +317,13 @@ def _flows_with_own_lanes() -> Iterator[Scenario]:
         shop=_holds("check_order", "price_mismatch"),
     )
     yield order(
+        "jumped",
+        resolve("jump", "reserve"),
+        *_PAID_AND_DELIVERED,
+        flow=_jumping,
+        shop=_holds("check_order", "price_mismatch"),
+    )
+    yield order(
         "visited_too_often",
         *map(resolve, ("retry", "cancel")),
         ends("cancelled"),
@@ -378,6 +394,15 @@ def _away(step: str, times: int = 10_000) -> Callable[[], Shop]:
     return lambda: Shop(away=Counter({step: times}))
 
 
+def _partly_voided() -> Shop:
+    return Shop(partly_voided=True)
+
+
+def _overdue_soon() -> Shop:
+    two_hours = timedelta(hours=2)
+    return Shop(holds={"reserve_stock": ["out_of_stock"]}, sla=two_hours, patience=[two_hours])
+
+
 _ENDED: Final = Standing(lifecycle="expired", version=7)
 
 
@@ -415,6 +440,12 @@ def _until_a_moment() -> FlowDefinition:
 def _skippable() -> FlowDefinition:
     check = {"kind": "action", "action": "order.check", "next": "reserve", "on_error": "lane", "skippable": True}
     return _flow("check", check=check, lane={"kind": "exception", "choices": ["retry", "skip", "cancel"]})
+
+
+def _jumping() -> FlowDefinition:
+    check = {"kind": "action", "action": "order.check", "next": "reserve", "on_error": "lane"}
+    lane = {"kind": "exception", "choices": ["retry", "jump"], "targets": ["reserve"], "sla": "PT1H"}
+    return _flow("check", check=check, lane=lane)
 
 
 def _circling() -> FlowDefinition:

@@ -77,12 +77,17 @@ class CancelResult:
 
 @dataclass(frozen=True)
 class ResolveRequest:
-    """A person's choice in the exception lane: retry, skip or cancel; the inbox row says why."""
+    """A person's choice in the exception lane: retry, skip, cancel, or jump to `target`; the inbox row says why.
+
+    `reasons`: what the person may settle; empty: whatever it is.
+    """
 
     request_id: str
     actor: str
     choice: str
     inbox_id: int = 0
+    target: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,23 @@ class ResolveResult:
     node: str
 
 
+@dataclass(frozen=True)
+class HoldRequest:
+    """A person wants the order to stay where it is; the inbox row says why."""
+
+    request_id: str
+    actor: str
+    inbox_id: int
+
+
+@dataclass(frozen=True)
+class HoldResult:
+    """The hold that keeps the order from being shipped."""
+
+    order_no: str
+    hold_id: str
+
+
 # How a fact of each inbox kind reaches the workflow.
 SIGNALS = {
     "payment.settled": "payment_settled",
@@ -101,4 +123,5 @@ SIGNALS = {
     "stock.replenished": "stock_replenished",
     "order.adjusted": "order_adjusted",
     "approval.decided": "approval_decided",
+    "hold.decided": "hold_decided",
 }

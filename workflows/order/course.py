@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.orders import HoldInput, OrderActivities, WaitInput
+    from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput
     from activities.step import Step, StepResult
     from domain.flow.definition import FlowDefinition
     from domain.flow.nodes import ActionNode, WaitNode
@@ -62,9 +62,11 @@ class Course:
         # Set while the order is being undone: from then on nobody may cancel or resolve anything.
         self.unwinding = False
         self.woken = False
-        # Set while a person may settle a hold, and while facts wait that could not be booked.
+        # Set while a person may settle a hold.
         self.held = False
-        self.unbooked = False
+        # Why facts could not be booked; they are tried again once somebody has settled that.
+        self.unbooked: list[str] = []
+        self.book_again = False
         self._story: list[str] = []
 
     @property
@@ -123,16 +125,14 @@ class Course:
             _raise_final(failed)
         return await self._visible(method, payload, summary)
 
-    async def insist(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> None:
+    async def insist(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> StepResult:
         """A database step of the lane itself: no other lane stands behind it, so a no is asked again after a pause."""
         while True:
             try:
-                self.saw(await self.local(method, payload, summary))
+                return self.saw(await self.local(method, payload, summary))
             except StepFailed as failed:
                 self.tell(f"{summary}: refused ({failed.reason}), next try in {options.LANE_PAUSE}")
                 await workflow.sleep(options.LANE_PAUSE, summary=f"{summary}: refused, next try")
-            else:
-                return
 
     async def _visible(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> Any:
         self.tell(f"{summary}: the database is slow or away, still trying")
@@ -196,11 +196,24 @@ class Course:
         self.trouble = trouble
         return on_error or LANE
 
-    async def open_hold(self, trouble: Trouble) -> None:
-        """Afterwards the order is held for this reason."""
-        known = HOLD_REASONS[trouble.reason]
-        hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en, trouble.blocking)
+    async def open_hold(
+        self, trouble: Trouble, sla: timedelta | None = None, try_after: timedelta | None = None
+    ) -> None:
+        """Afterwards the order is held for this reason; the hold says when it is due and when it is tried again."""
+        known, opened = HOLD_REASONS[trouble.reason], trouble.opened
+        hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en, trouble.blocking, opened, sla, try_after)
         await self.insist(OrderActivities.open_hold, hold, f"hold: {trouble.reason}")
+
+    async def settle(self, trouble: Trouble, resolution: str, by: str = "orderflow", inbox_id: int = 0) -> None:
+        """Afterwards the holds of this trouble are settled, others are not; facts that they kept out are in line."""
+        reasons = (trouble.reason, *(reason for reason in self.unbooked if reason != trouble.reason))
+        settled = ResolveInput(self.order_no, resolution, by, inbox_id, reasons, trouble.node)
+        await self.insist(OrderActivities.resolve_holds, settled, f"resolve: {resolution}")
+        self.book_again = bool(self.unbooked)
+
+    def is_open(self, reason: str) -> bool:
+        """Whether a hold of this reason still stops the order."""
+        return reason in self.standing.blocking_holds
 
     def next_after(self, node_id: str) -> str | None:
         """Where the flow goes on when this node is skipped; None when it may not be."""

@@ -21,6 +21,8 @@ from workflows.order.contract import (
     CancelRequest,
     CancelResult,
     FactSignal,
+    HoldRequest,
+    HoldResult,
     OrderInput,
     OrderResult,
     ResolveRequest,
@@ -122,6 +124,17 @@ class OrderHandle:
             rpc_timeout=RPC_TIMEOUT,
         )
         return cast("ResolveResult", await update.result(rpc_timeout=wait))
+
+    async def hold(self, request: HoldRequest, wait: timedelta) -> HoldResult:
+        """The order will not be shipped. Raises WorkflowUpdateFailedError when it is too late for that."""
+        update = await self._workflow().start_update(
+            OrderWorkflow.hold_order,
+            request,
+            id=request.request_id,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        return cast("HoldResult", await update.result(rpc_timeout=wait))
 
     def _workflow(self) -> WorkflowHandle[OrderWorkflow, OrderResult]:
         return self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(self.order_no))

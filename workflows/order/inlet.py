@@ -2,13 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.orders import OrderActivities, ResolveInput
     from activities.step import Fact, StepResult
 
 from workflows import options
@@ -18,6 +17,7 @@ from workflows.order.steps import FACTS
 
 # With other goods there, or less to send, an order that was short of them may have enough.
 _WAKING = frozenset({"stock.replenished", "order.adjusted"})
+Chore = Callable[[Course], Coroutine[None, None, None]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Inlet:
         # Facts that could not be booked; they are tried again when somebody has settled the hold.
         self._put_back: list[Arrival] = []
         self._busy = False
-        self._applying: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     def hear(self, kind: str, signal: FactSignal) -> None:
         """Afterwards the fact will be applied, early or late, unless it was heard before."""
@@ -46,56 +46,63 @@ class Inlet:
             self._heard.add(signal.inbox_id)
             self._waiting.append(Arrival(kind, signal.inbox_id))
 
-    def open(self) -> None:
-        """Afterwards what is heard gets applied, what was heard before included."""
-        self._applying = asyncio.create_task(self._apply_all())
+    def open(self, *chores: Chore) -> None:
+        """Afterwards what is heard gets applied, what was heard before included; so is everything else done that goes
+        on beside the order's story."""
+        self._beside = [asyncio.create_task(self._apply_all())]
+        self._beside += [asyncio.create_task(chore(self._course)) for chore in chores]
 
     def close(self) -> None:
         """Afterwards nothing is applied any more."""
-        if self._applying is not None:
-            self._applying.cancel()
+        for task in self._beside:
+            task.cancel()
 
     async def wait(self, happened: Callable[[], bool]) -> None:
         """Afterwards it has happened. Raises RuntimeError when facts are no longer applied.
 
         Only a defect of ours ends that; it must show as a failing workflow task, not as an order that goes silent.
         """
-        applying = self._applying
-        await workflow.wait_condition(lambda: happened() or (applying is not None and applying.done()))
-        if applying is not None and applying.done():
-            raise RuntimeError("facts are no longer applied") from applying.exception()
-
-    def try_again(self) -> None:
-        """Afterwards facts that could not be booked are in line again."""
-        self._waiting.extend(self._put_back)
-        self._put_back.clear()
-        self._course.unbooked = False
+        await workflow.wait_condition(lambda: happened() or any(task.done() for task in self._beside))
+        for task in self._beside:
+            if task.done():
+                raise RuntimeError("facts are no longer applied") from task.exception()
 
     async def all_booked(self) -> None:
         """Afterwards every fact heard is booked, however often that has to be tried.
 
         For orders whose story is over: nobody can settle their holds any more, and no fact may be dropped.
         """
+        course = self._course
         await self.wait(self._is_idle)
-        while self._course.unbooked:
+        while course.unbooked:
             await workflow.sleep(options.UNDO_PAUSE, summary="a fact could not be booked: next try")
-            settled = ResolveInput(self._course.order_no, "retried", "orderflow")
-            await self._course.insist(OrderActivities.resolve_holds, settled, "resolve hold")
-            self.try_again()
+            if course.unbooked:
+                await course.settle(Trouble(course.at, course.unbooked[0]), "retried")
             await self.wait(self._is_idle)
 
     def _is_idle(self) -> bool:
-        return not self._waiting and not self._busy
+        return not self._waiting and not self._busy and not self._course.book_again
 
     async def _apply_all(self) -> None:
+        course = self._course
         while True:
-            await workflow.wait_condition(lambda: bool(self._waiting))
+            await workflow.wait_condition(lambda: bool(self._waiting) or course.book_again)
+            if course.book_again:
+                self._line_up_again()
+            if not self._waiting:
+                continue
             self._busy = True
             arrival = self._waiting.popleft()
             try:
                 await self._apply(arrival)
             finally:
                 self._busy = False
+
+    def _line_up_again(self) -> None:
+        self._waiting.extend(self._put_back)
+        self._put_back.clear()
+        self._course.unbooked.clear()
+        self._course.book_again = False
 
     async def _apply(self, arrival: Arrival) -> None:
         course = self._course
@@ -106,15 +113,18 @@ class Inlet:
                 # A part of the goods has changed hands: its revenue does not wait for the rest.
                 await course.perform("revenue.recognise")
         except StepFailed as failed:
-            self._put_back.append(arrival)
-            course.unbooked = True
             await course.open_hold(Trouble(course.at, failed.reason))
+            # Not before: whoever settles the hold must find it open.
+            self._put_back.append(arrival)
+            course.unbooked.append(failed.reason)
             return
         course.tell(f"{arrival.kind}: {result.outcome}")
         if arrival.kind == "payment.settled" and result.standing.money_in:
             course.register_undo("payment.refund")
         if arrival.kind in _WAKING and result.outcome != "ignored":
             course.woken = True
+        if arrival.kind == "hold.decided" and result.outcome == "effective":
+            course.book_again = bool(course.unbooked)
 
 
 class HearsFacts:
@@ -141,3 +151,7 @@ class HearsFacts:
     @workflow.signal(description="Somebody has decided about an approval")
     def approval_decided(self, signal: FactSignal) -> None:
         self._inlet.hear("approval.decided", signal)
+
+    @workflow.signal(description="Somebody has decided about one hold")
+    def hold_decided(self, signal: FactSignal) -> None:
+        self._inlet.hear("hold.decided", signal)

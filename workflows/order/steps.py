@@ -9,6 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalActivities
     from activities.invoices import InvoiceActivities
+    from activities.lane import LaneActivities
     from activities.orders import OrderActivities
     from activities.payments import PaymentActivities
     from activities.revenue import RevenueActivities
@@ -62,4 +63,5 @@ FACTS: Final[dict[str, Callable[..., Any]]] = {
     "stock.replenished": OrderActivities.acknowledge,
     "order.adjusted": OrderActivities.acknowledge,
     "approval.decided": ApprovalActivities.apply_decision,
+    "hold.decided": LaneActivities.settle_hold,
 }

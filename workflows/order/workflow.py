@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.lane import HoldOrderInput, LaneActivities
     from activities.orders import CancelInput, OrderActivities
     from domain.flow.nodes import Choice, ExceptionNode
     from domain.order import Standing, has_ended
@@ -14,27 +15,33 @@ from workflows import options
 from workflows.order.contract import (
     CancelRequest,
     CancelResult,
+    HoldRequest,
+    HoldResult,
     OrderInput,
     OrderResult,
     ResolveRequest,
     ResolveResult,
 )
 from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.escalation import escalate_overdue
 from workflows.order.inlet import HearsFacts, Inlet
 from workflows.order.nodes import end, node_at, run_node
 from workflows.order.nodes.compensate import repeat, undo_all
 from workflows.order.nodes.end import Ended
-from workflows.order.nodes.exception import offers
+from workflows.order.nodes.exception import objection
+
+# What is owed back is tried again; nothing else can be done about it.
+_UNDOING = ExceptionNode(kind="exception", choices=(Choice.RETRY,))
 
 
 @workflow.defn
 class OrderWorkflow(HearsFacts):
     """Takes an order through its flow and ends when the order has ended, its facts applied and its money settled.
 
-    Signals bring facts and decisions (`payment_settled`, `parcel_scanned`, `stock_replenished`, `approval_decided`);
-    updates ask for something (`cancel` before goods have left, `resolve_exception` while the order is held); `state`
-    tells how it stands. An order that is broken off is undone in reverse: parcels voided, invoices credited, money
-    refunded, stock released.
+    Signals bring facts and decisions (`payment_settled`, `parcel_scanned`, `stock_replenished`, `approval_decided`,
+    `hold_decided`); updates ask for something (`cancel` before goods have left, `resolve_exception` while the order is
+    held, `hold_order` before it ships); `state` tells how it stands. An order that is broken off is undone in reverse:
+    parcels voided, invoices credited, money refunded, stock released.
     """
 
     @workflow.init
@@ -42,10 +49,11 @@ class OrderWorkflow(HearsFacts):
         self._course = Course(order)
         self._inlet = Inlet(self._course)
         self._refusal: str | None = None
+        self._maybe_voided = False
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderResult:
-        self._inlet.open()
+        self._inlet.open(escalate_overdue)
         result = await self._live()
         await self._settle_late_facts(result)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -115,7 +123,7 @@ class OrderWorkflow(HearsFacts):
         try:
             course.saw(await course.local(OrderActivities.begin_cancel, asked, "cancel"))
             # First of all the parcels: if the carrier has one already, nothing else may be undone.
-            late = "shipping.cancel" in course.undo and await self._void_parcels()
+            late = await self._void_parcels()
         except StepFailed as failed:
             return await self._refuse_cancel(asked, failed.reason)
         if late:
@@ -126,14 +134,20 @@ class OrderWorkflow(HearsFacts):
 
     async def _void_parcels(self) -> bool:
         """Whether the carrier has a parcel already; otherwise all are voided and need no further undoing."""
-        voided = await self._course.perform("shipping.cancel")
-        if voided.outcome == "too_late":
+        course = self._course
+        if "shipping.cancel" not in course.undo:
+            return False
+        # Until the answer says otherwise a parcel may have been voided whose answer was lost.
+        self._maybe_voided = True
+        outcome = (await course.perform("shipping.cancel")).outcome
+        if outcome in ("too_late", "partly_voided"):
+            self._maybe_voided = outcome == "partly_voided"
             return True
-        self._course.undo.remove("shipping.cancel")
+        course.undo.remove("shipping.cancel")
         return False
 
     async def _ship_what_was_voided(self) -> None:
-        """One parcel has left, another may have been voided before we knew: its units get a new one."""
+        """One parcel has left, another was voided before we knew: its units get a new one."""
         try:
             await self._course.perform("shipping.create")
         except StepFailed as failed:
@@ -142,7 +156,8 @@ class OrderWorkflow(HearsFacts):
     async def _refuse_cancel(self, asked: CancelInput, reason: str) -> bool:
         course = self._course
         await course.insist(OrderActivities.withdraw_cancel, asked, "cancel refused")
-        if "shipping.cancel" in course.undo:
+        if self._maybe_voided:
+            self._maybe_voided = False
             await self._ship_what_was_voided()
         self._refusal, course.cancel = reason, None
         return False
@@ -179,7 +194,6 @@ class OrderWorkflow(HearsFacts):
         course = self._course
         node = course.trouble.node if course.trouble else course.at
         course.resolution = request
-        self._inlet.try_again()
         await workflow.wait_condition(lambda: course.resolution is None)
         return ResolveResult(course.order_no, request.choice, node)
 
@@ -187,19 +201,35 @@ class OrderWorkflow(HearsFacts):
     def _may_resolve(self, request: ResolveRequest) -> None:
         if not self._course.held or self._course.resolution is not None:
             raise ApplicationError("no_open_hold", type="no_open_hold", non_retryable=True)
-        if not self._offers(request.choice):
-            raise ApplicationError("choice_not_offered", type="choice_not_offered", non_retryable=True)
+        objection = self._objection(request)
+        if objection is not None:
+            raise ApplicationError(objection, type=objection, non_retryable=True)
+
+    @workflow.update(description="Keep the order from being shipped")
+    async def hold_order(self, request: HoldRequest) -> HoldResult:
+        course = self._course
+        asked = HoldOrderInput(course.order_no, course.at, request.actor, request.inbox_id)
+        answer = None if self._is_over() else await course.local(LaneActivities.hold_order, asked, "hold: manual")
+        if answer is None or answer.hold_id is None:
+            raise ApplicationError("too_late_to_hold", type="too_late_to_hold", non_retryable=True)
+        course.saw(answer.result)
+        return HoldResult(course.order_no, answer.hold_id)
+
+    @hold_order.validator
+    def _may_hold(self, request: HoldRequest) -> None:  # noqa: ARG002 - a validator takes what its update takes
+        if self._is_over():
+            raise ApplicationError("too_late_to_hold", type="too_late_to_hold", non_retryable=True)
 
     @workflow.query(description="How the order stands")
     def state(self) -> Standing:
         return self._course.standing
 
     def _too_late_to_cancel(self) -> bool:
-        course = self._course
-        return course.standing.handed_over or course.unwinding or has_ended(course.standing.lifecycle)
+        return self._course.standing.handed_over or self._is_over()
 
-    def _offers(self, choice: str) -> bool:
-        if self._course.unwinding:
-            return choice == Choice.RETRY
-        node = node_at(self._course)
-        return isinstance(node, ExceptionNode) and offers(self._course, node, choice)
+    def _is_over(self) -> bool:
+        return self._course.unwinding or has_ended(self._course.standing.lifecycle)
+
+    def _objection(self, asked: ResolveRequest) -> str | None:
+        node = _UNDOING if self._course.unwinding else node_at(self._course)
+        return objection(self._course, node, asked) if isinstance(node, ExceptionNode) else "choice_not_offered"

@@ -46,7 +46,7 @@ async def run_node(course: Course) -> str | Ended:
             return await notify.run(course, node)
         case CompensateNode() as node:
             return await compensate.run(course, node)
-        case ExceptionNode():
-            return await exception.run(course)
+        case ExceptionNode() as node:
+            return await exception.run(course, node)
         case EndNode() as node:
             return await end.run(course, node)

@@ -23,7 +23,7 @@ class Ended:
 async def run(course: Course, node: EndNode) -> Ended | str:
     """The end; or the lane, when the order may not end this way yet."""
     if course.unbooked:
-        return course.to_lane(None, Trouble(course.at, "posting_failed", opened=True))
+        return course.to_lane(None, Trouble(course.at, course.unbooked[0], opened=True))
     try:
         await close(course, node.result.value)
     except StepFailed as failed:

@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.orders import NotifyInput, OrderActivities
     from domain.flow.nodes import WaitNode
-    from domain.flow.vocabulary import compensation_of
+    from domain.flow.vocabulary import HOLD_REASONS, compensation_of
     from domain.order import has_happened
 
 from workflows.order.course import Course, Trouble
@@ -23,13 +23,19 @@ async def run(course: Course, node: WaitNode) -> str:
         if not await _in_time(course, node, deadline):
             course.trouble = Trouble(course.at, _OVERDUE.get(node.event, "wait_overdue"))
             return node.on_timeout
-    if course.standing.blocking_holds:
-        return course.to_lane(node.on_error, Trouble(course.at, course.standing.blocking_holds[0], opened=True))
+    stopping = _stopping(course)
+    if stopping:
+        return course.to_lane(node.on_error, Trouble(course.at, stopping[0], opened=True))
     return node.next
 
 
 def _moves_on(course: Course, node: WaitNode) -> bool:
-    return has_happened(node.event, course.standing) or bool(course.standing.blocking_holds)
+    return has_happened(node.event, course.standing) or bool(_stopping(course))
+
+
+def _stopping(course: Course) -> list[str]:
+    """Holds that end the wait. What only keeps the order from shipping lets money come in meanwhile."""
+    return [reason for reason in course.standing.blocking_holds if not HOLD_REASONS[reason].at_gate]
 
 
 async def _in_time(course: Course, node: WaitNode, deadline: datetime) -> bool:
