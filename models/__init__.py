@@ -2,9 +2,9 @@
 
 from models import (
     access,
+    approval,
     audit,
     consistency,
-    approval,
     inbox,
     invoice,
     journal,

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.checks import CheckActivities
 from activities.approvals import ApprovalActivities
+from activities.checks import CheckActivities
 from activities.invoices import InvoiceActivities
 from activities.lane import LaneActivities
 from activities.orders import OrderActivities

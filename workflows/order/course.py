@@ -201,7 +201,9 @@ class Course:
     ) -> None:
         """Afterwards the order is held for this reason; the hold says when it is due and when it is tried again."""
         known, opened = HOLD_REASONS[trouble.reason], trouble.opened
-        hold = HoldInput(self.order_no, trouble.node, trouble.reason, known.en, trouble.blocking, opened, sla, try_after)
+        hold = HoldInput(
+            self.order_no, trouble.node, trouble.reason, known.en, trouble.blocking, opened, sla, try_after
+        )
         await self.insist(OrderActivities.open_hold, hold, f"hold: {trouble.reason}")
 
     async def settle(self, trouble: Trouble, resolution: str, by: str = "orderflow", inbox_id: int = 0) -> None:
