@@ -1,0 +1,146 @@
+"""What must be true of orders at rest, whatever happened before: each check is a query that finds what is wrong.
+
+`:nos` are the orders looked at. The numbers are those of the promises that every fault test serves.
+"""
+
+import json
+from itertools import pairwise
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from domain.order import MOVES, Lifecycle
+from tests.faults.bench import Bench
+from workflows.order.contract import order_workflow_id
+from workflows.order.workflow import OrderWorkflow
+
+# An order is written off to the cent, so it counts as paid within this.
+_TOLERANCE_MINOR: Final = 1
+
+_AT_REST: Final[dict[str, str]] = {
+    "I2 an order of a channel that is there twice": """
+        SELECT channel, external_id FROM orders GROUP BY channel, external_id HAVING count(*) > 1""",
+    "I3 money of an order that its payments do not explain": """
+        SELECT o.order_no FROM orders o WHERE o.order_no = ANY(:nos) AND (
+            o.paid_minor <> (SELECT coalesce(sum(p.amount_minor), 0) FROM payments p
+                             WHERE p.order_no = o.order_no AND p.currency = o.currency)
+            OR o.refunded_minor > o.paid_minor)""",
+    "I3 a refund that was asked for twice": """
+        SELECT order_no, payment_id FROM refunds WHERE order_no = ANY(:nos)
+        GROUP BY order_no, payment_id HAVING sum(amount_minor) > (
+            SELECT amount_minor FROM payments p
+            WHERE p.order_no = refunds.order_no AND p.payment_id = refunds.payment_id)""",
+    "I3 entries that do not balance": """
+        SELECT e.entry_id FROM journal_entries e JOIN journal_lines l USING (entry_id) WHERE e.order_no = ANY(:nos)
+        GROUP BY e.entry_id HAVING sum(CASE side WHEN 'Dr' THEN base_minor ELSE -base_minor END) <> 0""",
+    "I3 something left on the books of an order that is not to be": """
+        SELECT e.order_no, l.role, sum(CASE side WHEN 'Dr' THEN base_minor ELSE -base_minor END)
+        FROM orders o JOIN journal_entries e USING (order_no) JOIN journal_lines l USING (entry_id)
+        WHERE o.order_no = ANY(:nos) AND o.lifecycle IN ('cancelled', 'expired') AND o.paid_minor = o.refunded_minor
+        GROUP BY e.order_no, l.role HAVING sum(CASE side WHEN 'Dr' THEN base_minor ELSE -base_minor END) <> 0""",
+    "I4 levels that movements do not explain": """
+        SELECT sku, on_hand FROM stock_levels s JOIN stock_movements m USING (sku, warehouse)
+        GROUP BY sku, warehouse, on_hand, s.value_minor
+        HAVING on_hand <> sum(m.quantity) OR s.value_minor <> sum(m.value_minor)""",
+    "I4 units reserved for nobody, or for an order that has ended": """
+        SELECT sku, reserved FROM stock_levels s WHERE reserved <> (
+            SELECT coalesce(sum(quantity), 0) FROM reservations r JOIN orders o USING (order_no)
+            WHERE r.sku = s.sku AND r.warehouse = s.warehouse AND r.state = 'active' AND o.closed_at IS NULL)""",
+    "I5 a parcel booked before the money was there": """
+        SELECT b.order_no FROM order_events b JOIN orders o USING (order_no)
+        WHERE b.order_no = ANY(:nos) AND b.kind = 'shipment.booked' AND o.payment_terms = 'prepaid'
+          AND o.total_minor - 1 > (SELECT coalesce(sum((p.data->>'amount_minor')::bigint), 0) FROM order_events p
+            WHERE p.order_no = b.order_no AND p.kind = 'payment.received' AND p.seq < b.seq)""",
+    "I5 an order with more than one living parcel": """
+        SELECT order_no FROM shipments WHERE order_no = ANY(:nos) AND status <> 'voided'
+        GROUP BY order_no HAVING count(*) > 1""",
+    "I8 stories with gaps": """
+        SELECT o.order_no FROM orders o LEFT JOIN order_events e USING (order_no) WHERE o.order_no = ANY(:nos)
+        GROUP BY o.order_no HAVING count(e.seq) <> o.last_event_seq OR max(e.seq) <> o.last_event_seq""",
+    "I8 things told twice": """
+        SELECT order_no, kind, count(*) FROM order_events
+        WHERE order_no = ANY(:nos) AND kind NOT IN ('order.waiting', 'order.held', 'order.hold_resolved',
+            'order.cancel_requested', 'order.cancel_refused', 'stock.reserved', 'stock.released', 'order.fulfilling')
+        GROUP BY order_no, kind, data HAVING count(*) > 1""",
+    "I9 events without their message": """
+        SELECT e.order_no, e.seq FROM order_events e WHERE e.order_no = ANY(:nos) AND NOT EXISTS (
+            SELECT 1 FROM outbox_messages m WHERE m.message_id = e.order_no || '/' || e.seq)""",
+    "I10 facts without an outcome": """
+        SELECT inbox_id, kind FROM inbox_messages WHERE order_no = ANY(:nos) AND applied_at IS NULL
+          AND kind IN ('payment.settled', 'parcel.scanned')""",
+    "I10 an open order that waits for nobody": """
+        SELECT o.order_no, o.lifecycle FROM orders o WHERE o.order_no = ANY(:nos) AND o.closed_at IS NULL
+          AND (o.waiting_for IS NULL OR o.deadline_at IS NULL)
+          AND NOT EXISTS (SELECT 1 FROM order_holds h WHERE h.order_no = o.order_no AND h.resolved_at IS NULL
+                          AND h.blocking AND h.owner_role <> '' AND h.due_at IS NOT NULL)""",
+    "I10 an order that has ended and is held": """
+        SELECT order_no, reason_code FROM order_holds h JOIN orders o USING (order_no)
+        WHERE order_no = ANY(:nos) AND h.resolved_at IS NULL AND h.opened_at < o.closed_at""",
+}
+_AT_THE_END: Final[dict[str, str]] = {
+    "an order that does not end": """
+        SELECT order_no, lifecycle FROM orders WHERE order_no = ANY(:nos) AND closed_at IS NULL""",
+    "goods, revenue and invoice that disagree": """
+        SELECT order_no FROM order_lines l JOIN orders o USING (order_no) WHERE order_no = ANY(:nos)
+          AND CASE o.lifecycle WHEN 'completed'
+              THEN (shipped, delivered, recognised, invoiced) <> (quantity, quantity, quantity, quantity)
+              ELSE (shipped, recognised, invoiced) <> (0, 0, 0) END""",
+    "money kept of an order that is not to be": """
+        SELECT order_no, paid_minor, refunded_minor FROM orders WHERE order_no = ANY(:nos)
+          AND lifecycle <> 'completed' AND paid_minor <> refunded_minor""",
+    "a completed order that was paid too little": f"""
+        SELECT order_no FROM orders WHERE order_no = ANY(:nos) AND lifecycle = 'completed'
+          AND paid_minor - refunded_minor < total_minor - {_TOLERANCE_MINOR}""",
+}
+
+
+async def wrong_at_rest(bench: Bench, order_nos: list[str]) -> dict[str, list[Any]]:
+    """What is wrong although nobody is at work on these orders."""
+    wrong = await _found(bench, _AT_REST, order_nos)
+    for order_no in order_nos:
+        wrong |= await _wrong_moves(bench, order_no) | await _wrong_standing(bench, order_no)
+    return wrong
+
+
+async def wrong_at_the_end(bench: Bench, order_nos: list[str]) -> dict[str, list[Any]]:
+    """What is wrong although everything that was missing has come."""
+    wrong = await wrong_at_rest(bench, order_nos) | await _found(bench, _AT_THE_END, order_nos)
+    for order_no in order_nos:
+        status = (await bench.client.get_workflow_handle(order_workflow_id(order_no)).describe()).status
+        if status is None or status.name != "COMPLETED":
+            wrong[f"{order_no}: its workflow"] = [status]
+    return wrong
+
+
+async def _found(bench: Bench, checks: dict[str, str], order_nos: list[str]) -> dict[str, list[Any]]:
+    found = {}
+    async with bench.database.sessions() as session:
+        for name, query in checks.items():
+            values = {"nos": order_nos} if ":nos" in query else {}
+            if rows := [tuple(row) for row in await session.execute(text(query), values)]:
+                found[name] = rows[:5]
+    return found
+
+
+async def _wrong_moves(bench: Bench, order_no: str) -> dict[str, list[Any]]:
+    """I7: the lifecycle went only where it may."""
+    told = await bench.rows("SELECT body FROM outbox_messages WHERE order_no = :no ORDER BY outbox_id", no=order_no)
+    path = ["received", *(json.loads(body)["data"]["lifecycle"] for (body,) in told)]
+    moves = [(was, to) for was, to in pairwise(path) if was != to]
+    bad = [move for move in moves if Lifecycle(move[1]) not in MOVES[Lifecycle(move[0])]]
+    return {f"I7 {order_no}": bad} if bad else {}
+
+
+async def _wrong_standing(bench: Bench, order_no: str) -> dict[str, list[Any]]:
+    """I1 and I6: the order is found by its number, and its workflow knows of it what the database says."""
+    shown = await bench.ask("GET", f"/v1/orders/{order_no}")
+    if shown.status_code != 200:
+        return {f"I1 {order_no}": [shown.status_code]}
+    order = shown.json()
+    known = await bench.client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_no)).query(
+        OrderWorkflow.state
+    )
+    ended = order["lifecycle"] in ("cancelled", "expired", "completed")
+    saw = (known.lifecycle,) if ended else (known.lifecycle, known.payment, known.fulfilment)
+    says = (order["lifecycle"],) if ended else (order["lifecycle"], order["payment"], order["fulfilment"])
+    return {} if saw == says else {f"I6 {order_no}": [saw, says]}
