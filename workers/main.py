@@ -50,6 +50,8 @@ PARTY_CALLS = 20
 CACHED_WORKFLOWS = 400
 # A worker that was killed is not asked for longer than this before another one rebuilds its orders.
 STICKY_TIMEOUT = timedelta(seconds=3)
+# The SDK keeps heartbeats back for up to four fifths of their time-out, which leaves a busy worker little for the next.
+LONGEST_SILENCE = timedelta(seconds=1)
 _RETRY_CONNECT_S = 1.0
 # Steps take turns on the connections; only a caller who waits for an answer needs to hear early that there is none.
 _POOL_PATIENCE_S = 20.0
@@ -156,6 +158,7 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             max_concurrent_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else PARTY_CALLS,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            max_heartbeat_throttle_interval=LONGEST_SILENCE,
             interceptors=[SignsOfLife(), StraySignals()],
         )
         for queue, activities in queues(able).items()

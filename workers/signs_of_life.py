@@ -24,7 +24,7 @@ class _Beating(ActivityInboundInterceptor):
         timeout = activity.info().heartbeat_timeout
         if not timeout:
             return await self.next.execute_activity(input)
-        beating = asyncio.create_task(_beat(timeout.total_seconds() / 3))
+        beating = asyncio.create_task(_beat(timeout.total_seconds() / 4))
         try:
             return await self.next.execute_activity(input)
         finally:

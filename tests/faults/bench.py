@@ -3,6 +3,7 @@ database and a real Temporal, with parties and activities that fail when told to
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -199,6 +200,8 @@ async def bench(database: Database, folder: Path) -> AsyncIterator[Bench]:
         faults = Faults()
         with pytest.MonkeyPatch.context() as patched:
             hurry(patched)
+            # Failures are what we ask for here; telling of each would take longer than the rest.
+            patched.setattr(logging.getLogger("temporalio.activity"), "level", logging.CRITICAL)
             for name, party in parties.items():
                 patched.setattr(wiring, name, lambda *_, party=party: party)
             for worker in _workers(client, wiring.wire(settings, database.engine, database.sessions, _nobody), faults):
