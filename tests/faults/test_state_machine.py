@@ -64,11 +64,11 @@ class Commands(RuleBasedStateMachine):
         self.orders: list[Order] = []
         self.receipts = 0
 
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=120)
 
-    def ask(self, method: str, path: str, body: Any, *allowed: int) -> httpx.Response:
-        answer = self.do(self.system.ask(method, path, json=body))
+    def _ask(self, method: str, path: str, body: Any, *allowed: int) -> httpx.Response:
+        answer = self._do(self.system.ask(method, path, json=body))
         assert answer.status_code in allowed, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
 
@@ -83,22 +83,22 @@ class Commands(RuleBasedStateMachine):
     @rule(quantity=st.integers(1, 3), impatient=st.integers(0, 9).map(lambda drawn: drawn == 9))
     def place(self, quantity: int, impatient: bool) -> None:
         body = a_sale(self.sku, quantity, store=IMPATIENT if impatient else None)
-        answer = self.ask("POST", "/v1/orders", body, 202)
+        answer = self._ask("POST", "/v1/orders", body, 202)
         self.orders.append(Order(answer.json()["order_no"], body, quantity * PRICE))
 
-    def one(self, at: int) -> Order:
+    def _one(self, at: int) -> Order:
         return self.orders[at % len(self.orders)]
 
     @precondition(lambda self: self.orders)
     @rule(at=st.integers(0, 2))
     def place_again(self, at: int) -> None:
-        answer = self.ask("POST", "/v1/orders", self.one(at).body, 202)
-        assert answer.json()["order_no"] == self.one(at).order_no
+        answer = self._ask("POST", "/v1/orders", self._one(at).body, 202)
+        assert answer.json()["order_no"] == self._one(at).order_no
 
     @precondition(lambda self: self.orders)
     @rule(at=st.integers(0, 2), how=st.sampled_from(["all", "all", "all", "part", "over", "again", "otherwise"]))
     def pay(self, at: int, how: str) -> None:
-        order = self.one(at)
+        order = self._one(at)
         number, expected = f"P-{len(order.reported) + 1}", [202]
         amount = {"part": PRICE // 2, "over": max(order.due_minor, 0) + 500}.get(how, order.due_minor)
         if how in ("again", "otherwise"):
@@ -115,42 +115,42 @@ class Commands(RuleBasedStateMachine):
 
     def _report(self, order: Order, number: str, amount: int, *expected: int) -> None:
         payment = {"payment_id": number, "method": "alipay", "amount_minor": amount, "currency": "CNY"}
-        self.ask("POST", f"/v1/orders/{order.order_no}/payments", payment, *expected)
+        self._ask("POST", f"/v1/orders/{order.order_no}/payments", payment, *expected)
 
     @precondition(lambda self: self.orders)
     @rule(at=st.integers(0, 2), status=st.sampled_from(["picked_up", "in_transit", "delivered"]))
     def scan(self, at: int, status: str) -> None:
-        for shipment_no in self._parcels(self.one(at)):
+        for shipment_no in self._parcels(self._one(at)):
             fact = {"event_id": status, "status": status, "occurred_at": "2026-11-22T11:00:00Z"}
-            self.ask("POST", f"/v1/shipments/{shipment_no}/events", fact, 202)
+            self._ask("POST", f"/v1/shipments/{shipment_no}/events", fact, 202)
 
     def _parcels(self, order: Order) -> list[str]:
         """Parcels that the carrier has agreed to fetch, and has not been told to leave."""
-        shown = self.ask("GET", f"/v1/orders/{order.order_no}", None, 200).json()["shipments"]
+        shown = self._ask("GET", f"/v1/orders/{order.order_no}", None, 200).json()["shipments"]
         return [parcel["shipment_no"] for parcel in shown if parcel["status"] not in ("created", "voided")]
 
     @precondition(lambda self: self.orders)
     @rule(at=st.integers(0, 2))
     def cancel(self, at: int) -> None:
-        self.ask(
-            "POST", f"/v1/orders/{self.one(at).order_no}/cancel", {"reason": "changed their mind"}, 200, 202, 409, 503
+        self._ask(
+            "POST", f"/v1/orders/{self._one(at).order_no}/cancel", {"reason": "changed their mind"}, 200, 202, 409, 503
         )
 
     @precondition(lambda self: self.orders)
     @rule(at=st.integers(0, 2), choice=st.sampled_from(["retry", "retry", "skip", "cancel"]))
     def resolve(self, at: int, choice: str) -> None:
-        self._resolve(self.one(at), choice)
+        self._resolve(self._one(at), choice)
 
     def _resolve(self, order: Order, choice: str) -> None:
         wish = {"choice": choice, "reason_code": "checked", "reason": "looked into it"}
-        self.ask("POST", f"/v1/orders/{order.order_no}/exception", wish, 200, 202, 409, 503)
+        self._ask("POST", f"/v1/orders/{order.order_no}/exception", wish, 200, 202, 409, 503)
 
     @rule(units=st.integers(1, 6))
     def replenish(self, units: int) -> None:
         self.receipts += 1
         line = {"sku": self.sku, "quantity": units, "unit_cost_minor": 6_000}
         receipt = {"receipt_id": f"R-{self.sku}-{self.receipts}", "warehouse": "main", "lines": [line]}
-        self.ask("POST", "/v1/stock/receipts", receipt, 201)
+        self._ask("POST", "/v1/stock/receipts", receipt, 201)
 
     @rule(trouble=st.sampled_from(["carrier down", "carrier loses replies", "carrier refuses", "refunds fail", "none"]))
     def parties(self, trouble: str) -> None:
@@ -179,8 +179,8 @@ class Commands(RuleBasedStateMachine):
         order_nos = [order.order_no for order in self.orders]
         deadline = time.monotonic() + WRONG_FOR_S
         while True:
-            self.do(self.system.settle(order_nos))
-            wrong = self.do(look(self.system, order_nos))
+            self._do(self.system.settle(order_nos))
+            wrong = self._do(look(self.system, order_nos))
             if not wrong or time.monotonic() > deadline:
                 return wrong
             time.sleep(0.1)
@@ -194,7 +194,7 @@ class Commands(RuleBasedStateMachine):
         self.replenish(MOST_ORDERS * 3)
         for _ in range(ROUNDS_TO_THE_END):
             open_orders = [order for order in self.orders if self._take_further(order)]
-            self.do(self.system.settle(order_nos))
+            self._do(self.system.settle(order_nos))
             if not open_orders:
                 break
         self.seen["orders"] += len(self.orders)
@@ -202,7 +202,7 @@ class Commands(RuleBasedStateMachine):
 
     def _take_further(self, order: Order) -> bool:
         """Whether the order is still open; if so, it gets what it lacks."""
-        shown = self.ask("GET", f"/v1/orders/{order.order_no}", None, 200).json()
+        shown = self._ask("GET", f"/v1/orders/{order.order_no}", None, 200).json()
         if shown["lifecycle"] in ("completed", "cancelled", "expired"):
             self.seen[shown["lifecycle"]] += 1
             return False
