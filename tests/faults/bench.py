@@ -6,7 +6,7 @@ import contextlib
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -112,6 +112,14 @@ class Bench:
     faults: Faults
     carrier: SimulatedCarrier
     provider: SimulatedPaymentProvider
+    make_workers: Callable[[], list[Worker]]
+    at_work: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def deploy(self) -> None:
+        """Afterwards workers of the code as it is now are at work, and those from before have ended."""
+        await self.at_work.aclose()
+        for worker in self.make_workers():
+            await self.at_work.enter_async_context(worker)
 
     async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         return await self.http.request(method, path, **request)
@@ -204,12 +212,13 @@ async def bench(database: Database, folder: Path) -> AsyncIterator[Bench]:
             patched.setattr(logging.getLogger("temporalio.activity"), "level", logging.CRITICAL)
             for name, party in parties.items():
                 patched.setattr(wiring, name, lambda *_, party=party: party)
-            for worker in _workers(client, wiring.wire(settings, database.engine, database.sessions, _nobody), faults):
-                await running.enter_async_context(worker)
+            able = wiring.wire(settings, database.engine, database.sessions, _nobody)
             await running.enter_async_context(_sweeping(database, client))
             http = await running.enter_async_context(_calling(app, token))
-            made = Bench(database, client, http, faults, carrier, provider)
+            made = Bench(database, client, http, faults, carrier, provider, lambda: _workers(client, able, faults))
+            running.push_async_callback(made.at_work.aclose)
             made.heal()
+            await made.deploy()
             yield made
 
 

@@ -1,0 +1,155 @@
+"""A release meets orders that began under the one before: they go on, also when the release is bad and taken back."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+
+from domain.flow.nodes import ActionNode
+from tests.conftest import Database
+from tests.factories.sales import PRICE, a_sale
+from tests.fakes.figures import tell
+from tests.fakes.patience import eventually
+from tests.faults.bench import Bench, bench
+from workflows.order.contract import order_workflow_id
+from workflows.order.course import Course
+from workflows.order.nodes import action
+
+ORDERS = 100 if os.environ.get("ORDERFLOW_FULL_FAULTS") == "1" else 20
+BEFORE = action.run
+
+
+async def gated(course: Course, node: ActionNode) -> str:
+    """A release that thinks twice before it reserves, as a release should."""
+    if node.action == "stock.reserve" and workflow.patched("think-twice"):
+        await workflow.sleep(timedelta(milliseconds=10), summary="think twice")
+    return await BEFORE(course, node)
+
+
+async def ungated(course: Course, node: ActionNode) -> str:
+    """The same, without asking whether the order had been there before."""
+    if node.action == "stock.reserve":
+        await workflow.sleep(timedelta(milliseconds=10), summary="think twice")
+    return await BEFORE(course, node)
+
+
+@pytest.fixture
+async def system(database: Database, open_dir: Path) -> AsyncIterator[Bench]:
+    folder = open_dir / f"deploy-{uuid.uuid4().hex[:6]}"
+    folder.mkdir()
+    async with bench(database, folder) as made:
+        yield made
+
+
+async def test_orders_that_wait_survive_a_release_a_bad_one_and_the_way_back(
+    system: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = await _waiting(system, ORDERS)
+    first, second, unlucky = old[: ORDERS // 2], old[ORDERS // 2 : -1], old[-1]
+
+    monkeypatch.setattr(action, "run", ungated)
+    await system.deploy()
+    await _pay(system, unlucky)
+    await eventually(lambda: _refusals(system, unlucky), lambda count: count > 0)
+    assert (await _order(system, unlucky))["payment"] == "unpaid"
+
+    monkeypatch.setattr(action, "run", BEFORE)
+    await system.deploy()
+    await _to_the_end(system, [unlucky])
+
+    monkeypatch.setattr(action, "run", gated)
+    await system.deploy()
+    new = await _waiting(system, 4)
+    await _pay_all(system, first)
+    await _to_the_end(system, first)
+
+    # And back again: orders that began under the old release go on, those of the new one wait for it.
+    monkeypatch.setattr(action, "run", BEFORE)
+    await system.deploy()
+    await _pay_all(system, second)
+    await _to_the_end(system, second)
+    monkeypatch.setattr(action, "run", gated)
+    await system.deploy()
+    await _pay_all(system, new)
+    await _to_the_end(system, new)
+
+    assert [await _refusals(system, order_no) for order_no in [*first, *second]] == [0] * (ORDERS - 1)
+    assert {await _thought_twice(system, order_no) for order_no in old} == {False}
+    assert {await _thought_twice(system, order_no) for order_no in new} == {True}
+    tell(
+        capsys,
+        f"{ORDERS} orders waited through 5 deployments: all ended; a change without its gate stopped the one order "
+        "that it met, which went on once it was taken back",
+    )
+
+
+async def _ask(system: Bench, method: str, path: str, body: Any = None) -> Any:
+    answer = await system.ask(method, path, json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+async def _waiting(system: Bench, count: int) -> list[str]:
+    """Orders that wait for their money."""
+    sku = f"SKU-{uuid.uuid4().hex[:8]}"
+    line = {"sku": sku, "quantity": 2 * count, "unit_cost_minor": 6_000}
+    await _ask(system, "POST", "/v1/stock/receipts", {"receipt_id": f"R-{sku}", "warehouse": "main", "lines": [line]})
+    placed = await asyncio.gather(*(_ask(system, "POST", "/v1/orders", a_sale(sku)) for _ in range(count)))
+    order_nos = [one["order_no"] for one in placed]
+    await _until(system, order_nos, waiting_for="payment.full")
+    return order_nos
+
+
+async def _order(system: Bench, order_no: str) -> dict[str, Any]:
+    shown: dict[str, Any] = await _ask(system, "GET", f"/v1/orders/{order_no}")
+    return shown
+
+
+async def _pay(system: Bench, order_no: str) -> None:
+    payment = {"payment_id": "P-1", "method": "alipay", "amount_minor": 2 * PRICE, "currency": "CNY"}
+    await _ask(system, "POST", f"/v1/orders/{order_no}/payments", payment)
+
+
+async def _pay_all(system: Bench, order_nos: list[str]) -> None:
+    await asyncio.gather(*(_pay(system, order_no) for order_no in order_nos))
+
+
+async def _to_the_end(system: Bench, order_nos: list[str]) -> None:
+    """The orders, which are paid, are delivered and complete."""
+    await _until(system, order_nos, waiting_for="shipment.delivered")
+    for order_no in order_nos:
+        scan = {"event_id": "E-1", "status": "delivered", "occurred_at": "2026-11-22T11:00:00Z"}
+        await _ask(system, "POST", f"/v1/shipments/{order_no}-S1/events", scan)
+    await _until(system, order_nos, lifecycle="completed")
+
+
+async def _until(system: Bench, order_nos: list[str], **wanted: str) -> None:
+    [(name, value)] = wanted.items()
+    query = f"SELECT order_no FROM orders WHERE order_no = ANY(:nos) AND {name} IS DISTINCT FROM :value"
+    await eventually(lambda: system.rows(query, nos=order_nos, value=value), lambda left: left == [], 120)
+
+
+async def _refusals(system: Bench, order_no: str) -> int:
+    """How often a worker could not follow the order's history."""
+    history = await system.client.get_workflow_handle(order_workflow_id(order_no)).fetch_history()
+    failed = [
+        event.workflow_task_failed_event_attributes.cause
+        for event in history.events
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+    ]
+    return failed.count(WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR)
+
+
+async def _thought_twice(system: Bench, order_no: str) -> bool:
+    history = await system.client.get_workflow_handle(order_workflow_id(order_no)).fetch_history()
+    return any(
+        event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED and "core_patch" in str(event)
+        for event in history.events
+    )
