@@ -29,6 +29,7 @@ from store.inbox import Incoming, Pending
 from tests.conftest import Database, Temporal
 from tests.factories.requests import a_payment
 from tests.factories.sales import a_sale
+from tests.fakes.patience import eventually
 from workers.main import build_workers
 from workers.wiring import wire
 from workflows.order.contract import order_workflow_id
@@ -112,9 +113,18 @@ async def client(temporal: Temporal) -> AsyncIterator[Client]:
 
 
 async def _end_all(client: Client) -> None:
-    async for left in client.list_workflows("ExecutionStatus = 'Running'"):
-        with contextlib.suppress(RPCError):
-            await client.get_workflow_handle(left.id).terminate()
+    """Nothing runs any more. What was started a moment ago is listed a moment later, so one look is not enough."""
+
+    async def end_those_listed() -> int:
+        count = 0
+        async for left in client.list_workflows("ExecutionStatus = 'Running'"):
+            count += 1
+            with contextlib.suppress(RPCError):
+                await client.get_workflow_handle(left.id).terminate()
+        return count
+
+    for _ in range(2):
+        await eventually(end_those_listed, lambda count: count == 0)
 
 
 @pytest.fixture

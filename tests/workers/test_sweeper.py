@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
 from api.inbox.door import API, PAYMENT_SETTLED
@@ -95,7 +95,7 @@ class Left:
 
 
 @pytest.fixture
-async def left(database: Database, temporal: Temporal) -> Left:
+async def left(database: Database, temporal: Temporal, client: Client) -> Left:
     async with database.sessions() as session, session.begin():
         await ensure_defaults(session)
         await flows.publish(session, builtin_flows())
