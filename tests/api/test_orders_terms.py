@@ -60,7 +60,7 @@ async def test_balance_without_a_first_day_may_be_paid_at_once(api: Api, as_role
     view = (await as_role("admin").get(OWN)).json()
     deposit, balance = view["payment_plan"]
     assert (deposit["amount_minor"], balance["amount_minor"]) == (5_000, ORDER_TOTAL - 5_000)
-    assert datetime.fromisoformat(balance["due_to"]) == datetime.fromisoformat(PRESALE["balance_closes_at"])
+    assert datetime.fromisoformat(balance["due_to"]) == datetime.fromisoformat(str(PRESALE["balance_closes_at"]))
     assert [part["state"] for part in view["payment_plan"]] == ["open", "open"]
 
 
