@@ -176,11 +176,10 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, branch.order_no)
-                known = await session.get(OrderDecision, (branch.order_no, branch.node, branch.visit))
+                if known := await session.get(OrderDecision, (branch.order_no, branch.node, branch.visit)):
+                    return BranchResult(known.chosen, _leads_to(branch.branch, known.chosen))
                 facts = dict(branch.facts) | await known_now(session, order)
                 decision = decide(branch.branch, facts)
-                if known is not None:
-                    return BranchResult(known.chosen, _leads_to(branch.branch, known.chosen))
                 session.add(
                     OrderDecision(
                         order_no=branch.order_no,
@@ -222,8 +221,9 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, hold.order_no)
-                held = await holds.find_open(session, hold.order_no, hold.reason_code) if hold.opened else None
-                if not hold.opened:
+                if hold.opened:
+                    held = await holds.find_open(session, hold.order_no, hold.reason_code)
+                else:
                     reason = Reason(hold.reason_code, hold.detail, node=hold.node, blocking=hold.blocking)
                     held = await holds.open_hold(session, order, reason)
                 if held is not None:
@@ -343,8 +343,7 @@ async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None
     else:
         for line in lines:
             line.cancelled = line.quantity - line.allocated
-    order.lifecycle = moved(order.lifecycle, result)
-    order.closed_at = now()
+    order.lifecycle, order.closed_at = moved(order.lifecycle, result), now()
     orders.note_waiting(order, None, None)
     await approvals.void(session, order, f"the order has ended: {result}", (ApprovalState.OPEN,))
     await holds.resolve(session, order, (), "closed", by="orderflow", reason=f"order {result}")

@@ -9,9 +9,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from api import fields
-from api.fields import Body, Currency, ExchangeRate, Flag, Key, Moment, Text, TimeZone
+from api.fields import AmountMinor, Body, Currency, ExchangeRate, Flag, Key, Moment, Text, TimeZone
 from api.paging import ListQuery
-from domain.money import MAX_MINOR
 from domain.posting.roles import Role as AccountRole
 from models.masters import AccountMapping, FxRate, LegalEntity
 
@@ -38,9 +37,9 @@ class EntityBody(Body):
     functional_currency: Currency
     time_zone: TimeZone
     tax_number: Text | None = None
-    return_window_days: Annotated[int, Field(ge=0, le=3650)] = 7
-    return_approved_below_minor: Annotated[int, Field(ge=0, le=MAX_MINOR)] = 50_000
-    return_goods_days: Annotated[int, Field(ge=1, le=365)] = 14
+    return_window_days: Annotated[int, Field(strict=True, ge=0, le=3650)] = 7
+    return_approved_below_minor: AmountMinor = 50_000
+    return_goods_days: Annotated[int, Field(strict=True, ge=1, le=365)] = 14
     deposit_refundable: Flag = False
 
     def to_row(self, entity_id: str) -> LegalEntity:

@@ -180,6 +180,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(options, name, RetryPolicy(initial_interval=soon, maximum_interval=later))
     monkeypatch.setattr(options, "PARTY_GIVES_UP", timedelta(seconds=2))
     monkeypatch.setattr(options, "UNDO_PAUSE", timedelta(seconds=2))
+    monkeypatch.setattr(options, "_PAUSES", ())
     monkeypatch.setattr(options, "LANE_PAUSE", timedelta(seconds=1))
     for module in (cancelling, resolving):
         monkeypatch.setattr(module, "_WAIT", timedelta(seconds=0.3))

@@ -12,6 +12,7 @@ from tests.fakes.desk import Word
 from tests.fakes.patience import eventually
 from tests.fakes.shop import Payment, Scan
 from tests.replay.stage import Clock, Play, Scenario
+from workflows.check import CheckFor, CheckWorkflow
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import (
     ORDERS_QUEUE,
@@ -81,6 +82,18 @@ def relay(destination: str) -> Act:
     async def act(play: Play) -> None:
         handle = await play.client.start_workflow(
             RelayWorkflow.run, RelayFor(destination), id=relay_workflow_id(destination), task_queue=ORDERS_QUEUE
+        )
+        play.begin(handle)
+
+    return act
+
+
+def check(cause: str) -> Act:
+    """The schedule has come round."""
+
+    async def act(play: Play) -> None:
+        handle = await play.client.start_workflow(
+            CheckWorkflow.run, CheckFor(cause), id=f"check/{cause}", task_queue=ORDERS_QUEUE
         )
         play.begin(handle)
 
@@ -242,7 +255,7 @@ def refuses(step: str, *codes: str) -> Act:
     return act
 
 
-def ends(result: str) -> Act:
+def ends(result: object) -> Act:
     """The workflow has ended so, and with it every run that continued it. A clock that skips jumps there."""
 
     async def act(play: Play) -> None:

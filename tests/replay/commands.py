@@ -100,7 +100,9 @@ def _line(name: str, event: HistoryEvent) -> str:
 
 
 def _timer(event: HistoryEvent) -> str:
-    return f"timer {_rounded(_span(event.timer_started_event_attributes.start_to_fire_timeout))}"
+    span = _span(event.timer_started_event_attributes.start_to_fire_timeout)
+    # No pause of ours is as short: what is left until a moment that has almost come.
+    return "timer until about now" if span < timedelta(seconds=1) else f"timer {_rounded(span)}"
 
 
 def _update(event: HistoryEvent) -> str:

@@ -22,6 +22,7 @@ from tests.replay.acts import (
     cancel_in_temporal,
     cancel_in_vain,
     cancel_now,
+    check,
     decide,
     ends,
     everybody_is_back,
@@ -369,6 +370,7 @@ def _others() -> Iterator[Scenario]:
         ),
         clock=Clock.SKIPPING,
     )
+    yield Scenario("check/daily", (check("daily"), ends({"entries_balance": 1})))
     yield Scenario("relay/disabled", (relay("erp"), ends("disabled")), post=lambda: Post([True, False]))
     yield Scenario("relay/continued", (relay("mail"), ends("disabled")), post=lambda: Post([*[True] * 20, False]))
 

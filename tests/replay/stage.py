@@ -19,6 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from activities.checks import CheckInput, CheckResult
 from activities.outbox import RelayInput, RelayResult
 from cli.local_stack.temporal import LocalTemporal, TemporalPorts, free_port, temporal_binary
 from domain.flow.definition import FlowDefinition, FlowSnapshot
@@ -65,13 +66,17 @@ class Clock(StrEnum):
 
 @dataclass
 class Post:
-    """The relay's activity, which answers as scripted: whether the destination still wants to be served."""
+    """The relay's activity, which answers as scripted: whether the destination still wants to be served; and checks."""
 
     enabled: list[bool] = field(default_factory=list)
 
     @activity.defn
     async def relay_outbox(self, relay: RelayInput) -> RelayResult:
         return RelayResult(self.enabled.pop(0), delivered=1)
+
+    @activity.defn
+    async def run_checks(self, asked: CheckInput) -> CheckResult:
+        return CheckResult(asked.run_id, {"entries_balance": 1})
 
 
 def builtin(key: str) -> FlowDefinition:
@@ -181,7 +186,7 @@ async def perform(scenario: Scenario, server: Client, runner: WorkflowRunner | N
                 environment.client,
                 task_queue=queue,
                 workflows=WORKFLOWS if queue == ORDERS_QUEUE else (),
-                activities=[*shop.activities(), post.relay_outbox],
+                activities=[*shop.activities(), post.relay_outbox, post.run_checks],
                 workflow_runner=runner or SandboxedWorkflowRunner(),
                 interceptors=[witness],
                 max_cached_workflows=10,

@@ -1,5 +1,6 @@
 """The gate itself: changes that would stop or bend orders under way are noticed, each by the check that can see it."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from activities.stock import StockActivities
+from domain.flow.vocabulary import HOLD_REASONS
 from domain.order import Standing
 from tests.replay import recorded
 from tests.replay.scenarios import SCENARIOS
@@ -67,9 +69,9 @@ async def test_replay_notices_a_wait_that_is_left_out(monkeypatch: pytest.Monkey
 async def test_fingerprint_notices_a_longer_pause_that_a_replay_does_not(
     monkeypatch: pytest.MonkeyPatch, server: Client
 ) -> None:
-    monkeypatch.setattr(options, "UNDO_PAUSE", timedelta(minutes=31))
+    monkeypatch.setattr(options, "_PAUSES", (timedelta(minutes=6),))
     await replay("order/refund_repeated")
-    assert await differences("order/refund_repeated", server) == [("timer 1800 s", "timer 1860 s")]
+    assert await differences("order/refund_repeated", server) == [("timer 300 s", "timer 360 s")]
 
 
 async def test_fingerprint_notices_another_time_out(monkeypatch: pytest.MonkeyPatch, server: Client) -> None:
@@ -89,7 +91,8 @@ async def test_fingerprint_notices_another_time_out_of_local_activities(
 async def test_fingerprint_notices_another_argument_of_a_local_activity(
     monkeypatch: pytest.MonkeyPatch, server: Client
 ) -> None:
-    monkeypatch.setitem(wait._OVERDUE, "shipment.delivered", "wait_overdue")
+    known = HOLD_REASONS["delivery_overdue"]
+    monkeypatch.setitem(HOLD_REASONS, "delivery_overdue", dataclasses.replace(known, en="Late"))
     await replay("order/delivery_overdue")
     found = await differences("order/delivery_overdue", server)
-    assert [was.count('"reason_code":"delivery_overdue"') for was, _ in found if was.startswith("local ")] == [1]
+    assert [was.count('"detail":"Delivery is overdue"') for was, _ in found if was.startswith("local ")] == [1]

@@ -78,10 +78,10 @@ async def test_each_slow_party_has_a_queue_of_its_own(database: Database, tempor
     able = _wired(database)
     served = {queue: {_name(method) for method in methods} for queue, methods in queues(able).items()}
     assert served[CARRIER_QUEUE] == {"book_shipments", "cancel_shipments"}
-    assert served[EINVOICE_QUEUE] == {"issue_invoice", "credit_invoices"}
-    assert served[PAYMENTS_QUEUE] == {"refund_payments"}
+    assert served[EINVOICE_QUEUE] == {"issue_invoice", "credit_invoices", "credit_refunds"}
+    assert served[PAYMENTS_QUEUE] == {"refund_payments", "pay_refunds"}
     assert served[RELAY_QUEUE] == {"relay_outbox"}
-    assert len(served[ORDERS_QUEUE]) == sum(map(len, served.values())) - 6
+    assert len(served[ORDERS_QUEUE]) == sum(map(len, served.values())) - 8
     # A client of its own: one serves a queue through one worker, and these are never run.
     client = await connect(address=temporal.address)
     assert [worker.task_queue for worker in build_workers(client, able)] == list(served)
