@@ -85,7 +85,8 @@ async def test_all_holds_of_one_reason_are_tried_again(running: Api, as_role: As
     answer = await as_role("operations").post("/v1/holds:retry", json=BULK | {"limit": 2})
     told = answer.json()
     assert (answer.status_code, told["accepted"], told["refused"], told["more"]) == (200, 2, 0, True)
-    assert [result["order_no"] for result in told["results"]] == [order.number for order in orders[:2]]
+    # Orders of one moment have no order among themselves.
+    assert {result["order_no"] for result in told["results"]} < {order.number for order in orders}
 
     async def attempts() -> list[int]:
         return [len((await order.client.get(f"{order.own}/timeline")).json()["data"]) for order in orders]

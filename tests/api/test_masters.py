@@ -31,7 +31,12 @@ class Case:
         return self.path
 
 
-POLICY = {"return_window_days": 30, "return_approved_below_minor": 1, "return_goods_days": 5}
+POLICY = {
+    "return_window_days": 30,
+    "return_approved_below_minor": 1,
+    "return_goods_days": 5,
+    "deposit_refundable": False,
+}
 CASES = [
     Case(
         "products",
@@ -45,7 +50,8 @@ CASES = [
     Case(
         "customers",
         "C-7",
-        {"name": "王五", "level": "VIP", "tax_number": "91330", "credit_limit_minor": 5, "credit_currency": "CNY"},
+        {"name": "王五", "level": "VIP", "tax_number": "91330", "credit_limit_minor": 5, "credit_currency": "CNY"}
+        | {"payment_days": 30},
         {},
         {"customer_id": "C-7", "blacklisted": False},
         "finance",

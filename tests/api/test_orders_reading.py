@@ -124,6 +124,7 @@ async def test_one_order_shows_everything_to_who_may_see_it(admin: httpx.AsyncCl
         "refunded_minor": 0,
         "written_off_minor": 0,
         "reduced_minor": 0,
+        "forfeited_minor": 0,
     }
     (line,) = shown["lines"]
     assert (line["line_id"], line["quantity"], line["tax_rate"], line["payable_minor"]) == ("1", 2, "0.13", ORDER_TOTAL)
