@@ -1,6 +1,7 @@
 """A carrier's report, applied to the parcel it is about: whatever order reports come in, the end is the same."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -88,6 +89,8 @@ async def _move_on(session: AsyncSession, report: _Report) -> str:
         await shipping.count_delivered(session, shipment.shipment_no)
     if ahead.status is not ParcelStatus.HANDED_OVER:
         await events.record(session, report.order, report.event(f"shipment.{ahead.status}"))
+    if ahead.status is ParcelStatus.DELIVERED:
+        await _settle_stray(session, report)
     if ahead.status in _FAILED:
         told = {"shipment_no": shipment.shipment_no, "status": ahead.status.value}
         await holds.open_hold(session, report.order, Reason("delivery_failed", f"parcel {ahead.status}", told))
@@ -133,9 +136,20 @@ async def _note_stray(session: AsyncSession, report: _Report) -> str:
         return "late"
     told = {"shipment_no": report.shipment.shipment_no, "status": report.scan.status.value}
     await events.record(session, report.order, report.event("shipment.picked_up_after_cancel"))
-    reason = Reason("picked_up_after_cancel", "the carrier has a parcel that was voided", told)
-    await holds.open_hold(session, report.order, reason)
+    await holds.open_hold(session, report.order, stray(told))
     return "applied"
+
+
+def stray(told: dict[str, Any], node: str | None = None) -> Reason:
+    """Why people have to look after a parcel whose label was voided and that the carrier has all the same."""
+    return Reason("picked_up_after_cancel", "the carrier has a parcel that was voided", told, node)
+
+
+async def _settle_stray(session: AsyncSession, report: _Report) -> None:
+    """A parcel that had left with a voided label and has arrived all the same needs nobody any more."""
+    hold = await holds.find_open(session, report.order.order_no, "picked_up_after_cancel")
+    if hold is not None and hold.facts.get("shipment_no") == report.shipment.shipment_no:
+        await holds.settle(session, report.order, hold, "delivered", by="orderflow", reason="the parcel has arrived")
 
 
 def _read(message: InboxMessage) -> _Scan:

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.consignments import LabelRequest, label_key, labels_to_ask
 from activities.failures import translated
-from activities.scans import follow, take_back
+from activities.scans import follow, stray, take_back
 from activities.step import Fact, Step, StepResult
 from domain.order import Lifecycle, moved
 from domain.shipping import VOIDABLE, ParcelStatus
@@ -202,6 +202,10 @@ class ShippingActivities:
                     session, order, Event("shipment.voided", shipping.told_of(shipment), node=step.node)
                 )
             left = shipment.status != ParcelStatus.VOIDED
+            if left:
+                # The carrier had agreed to leave it and fetched it before we had that on record.
+                told = {"shipment_no": shipment_no, "status": shipment.status}
+                await holds.open_hold(session, order, stray(told, step.node))
             standing = await orders.standing(session, step.order_no)
             return StepResult(standing, outcome="too_late" if left else "applied")
 

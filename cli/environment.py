@@ -13,7 +13,18 @@ DataOption = Annotated[Path, typer.Option("--data", help="Folder of the local st
 
 
 def settings_in_force(data_dir: Path = DEFAULT_DATA_DIR) -> Settings:
-    """Settings with a database address, with `TEMPORAL_*` set to match. Ends the command if there are none."""
+    """Settings with a database address, with `TEMPORAL_*` set to match; logs go to stderr as they say.
+
+    Ends the command if there are none.
+    """
+    from runtime.logging import configure_logging
+
+    settings = _with_database(data_dir)
+    configure_logging(settings.log_level, as_json=settings.logs_json)
+    return settings
+
+
+def _with_database(data_dir: Path) -> Settings:
     settings = settings_or_exit()
     if settings.database_url is not None:
         return settings

@@ -8,9 +8,7 @@ def api(data: DataOption = DEFAULT_DATA_DIR) -> None:
     """Serve the HTTP API."""
     settings = settings_in_force(data)
     from api.serving import serve
-    from runtime.logging import configure_logging
 
-    configure_logging(settings.log_level, as_json=settings.logs_json)
     serve(settings)
 
 
@@ -19,8 +17,6 @@ def worker(data: DataOption = DEFAULT_DATA_DIR) -> None:
     settings = settings_in_force(data)
     import asyncio
 
-    from runtime.logging import configure_logging
     from workers.main import run
 
-    configure_logging(settings.log_level, as_json=settings.logs_json)
     asyncio.run(run(settings))

@@ -65,7 +65,7 @@ async def inventory_in_the_books_is_what_stock_is_worth(session: AsyncSession, o
 
 _PAYMENTS = question(f"""
 SELECT order_no AS key, order_no, 'payments ' || coalesce(p.posted, 0) AS lhs, 'books ' || coalesce(b.minor, 0) AS rhs
-FROM (SELECT order_no, sum(amount_minor - fee_minor) FILTER (WHERE state IN ('applied', 'late')) AS posted FROM payments
+FROM (SELECT order_no, sum(amount_minor) FILTER (WHERE state IN ('applied', 'late')) AS posted FROM payments
       WHERE CAST(:only AS text) IS NULL OR order_no = :only GROUP BY order_no) p
 FULL JOIN (
     SELECT e.order_no, sum(l.amount_minor) AS minor

@@ -262,6 +262,36 @@ async def test_a_voided_parcel_that_was_fetched_is_put_before_the_warehouse_once
     assert await entries(database.sessions) == []
 
 
+class Hasty(SimulatedCarrier):
+    """Agrees to leave a parcel that its driver fetches in the same moment, and reports that first."""
+
+    def __init__(self, memory: Memory, sessions: Sessions) -> None:
+        super().__init__(memory)
+        self._sessions_of_us = sessions
+
+    async def void(self, key: str) -> None:
+        await super().void(key)
+        await scanned(self._sessions_of_us, "picked_up")
+
+
+async def test_parcel_that_left_with_a_voided_label_goes_on_and_is_looked_after_until_it_arrives(
+    database: Database,
+) -> None:
+    await booked(database.sessions)
+    memory = Memory()
+    activities = ShippingActivities(database.sessions, Hasty(memory, database.sessions))
+    result = await ActivityEnvironment().run(activities.cancel_shipments, Step("SO-1", "ship"))
+    memory.close()
+    assert (result.outcome, result.standing.blocking_holds) == ("too_late", ("picked_up_after_cancel",))
+    assert (await scanned(database.sessions, "delivered", hours=3)).standing.blocking_holds == ()
+    assert await story(database.sessions) == [
+        "shipment.handed_over",
+        "order.held",
+        "shipment.delivered",
+        "order.hold_resolved",
+    ]
+
+
 @pytest.mark.parametrize("inbox_id", [0, 987_654])
 async def test_a_signal_without_a_message_is_ignored_and_told(database: Database, inbox_id: int) -> None:
     await booked(database.sessions)

@@ -12,6 +12,7 @@ from tests.fakes.running_stack import RunningStack
 View = dict[str, Any]
 
 PATIENCE_S = 60.0
+_ASKED_AGAIN = 5
 _receipts = itertools.count(1)
 _scans = itertools.count(1)
 
@@ -66,8 +67,13 @@ class Caller:
         assert answer.status_code == 202, answer.text
 
     async def cancel(self, order_no: str, **params: str) -> httpx.Response:
+        """The answer; where the order could not be reached, that to asking again as the answer says one may."""
         wish = {"reason": "changed their mind"}
-        return await self.ask("POST", f"/v1/orders/{order_no}/cancel", "service", json=wish, params=params)
+        for _again in range(_ASKED_AGAIN):
+            answer = await self.ask("POST", f"/v1/orders/{order_no}/cancel", "service", json=wish, params=params)
+            if answer.status_code != 503:
+                break
+        return answer
 
     async def resolve(self, order_no: str, choice: str = "retry") -> httpx.Response:
         wish = {"choice": choice, "reason_code": "checked", "reason": "looked into it"}
@@ -100,11 +106,15 @@ class Caller:
             await self.scan(shipment_no, status)
         return await self.until(order_no, lifecycle="completed")
 
-    async def kinds(self, order_no: str) -> list[str]:
-        """The kinds of the order's events, oldest first."""
+    async def events(self, order_no: str) -> list[View]:
+        """The order's events, oldest first."""
         timeline = await self.read(f"/v1/orders/{order_no}/timeline", limit="200")
         assert [event["seq"] for event in timeline["data"]] == list(range(1, len(timeline["data"]) + 1))
-        return [event["kind"] for event in timeline["data"]]
+        told: list[View] = timeline["data"]
+        return told
+
+    async def kinds(self, order_no: str) -> list[str]:
+        return [event["kind"] for event in await self.events(order_no)]
 
     async def balances(self, voucher_no: str) -> dict[str, int]:
         """What the voucher leaves on each account that it touched, by role, in functional minor units."""

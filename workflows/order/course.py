@@ -59,6 +59,8 @@ class Course:
         self.trouble: Trouble | None = None
         self.resolution: ResolveRequest | None = None
         self.cancel: CancelRequest | None = None
+        # What follows the flow; it is cancelled when the order is called off.
+        self.story: asyncio.Task[str] | None = None
         # Set while the order is being undone: from then on nobody may cancel or resolve anything.
         self.unwinding = False
         self.woken = False
@@ -76,6 +78,14 @@ class Course:
     @property
     def visit(self) -> int:
         return self.visits[self.at]
+
+    def heed(self) -> None:
+        """Raises CancelledError in a story that has been told to stop, and was not stopped by that.
+
+        Whatever comes out in the moment in which it is cancelled comes out all the same, and swallows the cancellation.
+        """
+        if self.story is not None and self.story is asyncio.current_task() and self.story.cancelling():
+            raise asyncio.CancelledError
 
     def enter(self) -> None:
         """Afterwards this visit of the node is counted and told in the Web UI."""
@@ -115,7 +125,7 @@ class Course:
     async def local(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str = "") -> Any:
         """A database step: within the workflow task, and as an ordinary, visible activity when that takes too long."""
         try:
-            return await workflow.execute_local_activity_method(
+            answer = await workflow.execute_local_activity_method(
                 method,
                 payload,
                 schedule_to_close_timeout=options.LOCAL_STEP_WITHIN,
@@ -123,6 +133,10 @@ class Course:
             )
         except FailureError as failed:
             _raise_final(failed)
+        else:
+            self.heed()
+            return answer
+        self.heed()
         return await self._visible(method, payload, summary)
 
     async def insist(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> StepResult:
@@ -153,7 +167,7 @@ class Course:
     ) -> Any:
         """A step that calls an outside party, on that party's own queue. Raises StepFailed when it stays away."""
         try:
-            return await workflow.execute_activity_method(
+            answer = await workflow.execute_activity_method(
                 method,
                 payload,
                 task_queue=party.task_queue,
@@ -166,6 +180,8 @@ class Course:
         except FailureError as failed:
             _raise_final(failed)
             raise StepFailed(party.away) from None
+        self.heed()
+        return answer
 
     async def open_wait(self, node: WaitNode) -> datetime:
         """Afterwards the order says what it waits for; returns the deadline."""

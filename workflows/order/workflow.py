@@ -64,7 +64,7 @@ class OrderWorkflow(HearsFacts):
         """Follows the story until it ends or is called off; a refused cancellation resumes it where it was."""
         course = self._course
         while True:
-            story = asyncio.create_task(self._fulfil())
+            story = course.story = asyncio.create_task(self._fulfil())
             try:
                 await self._ended_or_called_off(story)
             except asyncio.CancelledError:
@@ -83,6 +83,7 @@ class OrderWorkflow(HearsFacts):
         """The story of any order: node after node of its flow, until one says that it has ended."""
         course = self._course
         while True:
+            course.heed()
             course.enter()
             try:
                 following = self._visited_too_often() or await run_node(course)
