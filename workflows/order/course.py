@@ -84,7 +84,8 @@ class Course:
 
         Whatever comes out in the moment in which it is cancelled comes out all the same, and swallows the cancellation.
         """
-        if self.story is not None and self.story is asyncio.current_task() and self.story.cancelling():
+        task = asyncio.current_task()
+        if task is not None and task is self.story and task.cancelling():
             raise asyncio.CancelledError
 
     def enter(self) -> None:
