@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _STOPPED: Final = 130
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AXES: Final = ("lifecycle", "payment", "fulfilment", "revenue", "invoice")
+_AXES: Final = ("lifecycle", "payment", "fulfilment", "revenue", "invoice", "return")
 
 
 def demo(
@@ -129,12 +129,13 @@ def _order_json(one: "Played", facts: "Json") -> dict[str, Any]:
         "warehouses": sorted(parcel["warehouse"] for parcel in one.shipments),
         "invoice_nos": one.invoice_nos,
         "problems": one.problems,
-        "link": _link(one, facts),
+        "link": _link(f"order%2F{one.order_no}", facts),
+        "return_links": [_link(f"return%2F{return_no}", facts) for return_no in one.return_nos],
     }
 
 
-def _link(one: "Played", facts: "Json") -> str:
-    return f"{facts['temporal_ui']}/namespaces/default/workflows/order%2F{one.order_no}"
+def _link(workflow_id: str, facts: "Json") -> str:
+    return f"{facts['temporal_ui']}/namespaces/default/workflows/{workflow_id}"
 
 
 def _show_orders(result: "Result", facts: "Json", console: "Console") -> None:
@@ -158,7 +159,9 @@ def _show_orders(result: "Result", facts: "Json", console: "Console") -> None:
     console.print(table)
     console.print("In Temporal's Web UI:")
     for one in result.played:
-        console.print(f"  {one.sample.name:<24} {_link(one, facts)}", soft_wrap=True)
+        console.print(f"  {one.sample.name:<24} {_link(f'order%2F{one.order_no}', facts)}", soft_wrap=True)
+        for return_no in one.return_nos:
+            console.print(f"  {'  its return':<24} {_link(f'return%2F{return_no}', facts)}", soft_wrap=True)
 
 
 def _show_accounts(title: str, balances: "Json", console: "Console") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 SECOND_WAREHOUSE: Final = ("south", {"name": "广州仓 Guangzhou", "priority": 200})
@@ -26,7 +27,29 @@ PRODUCTS: Final[Mapping[str, Product]] = {
     "LAMP-BAMBOO": Product("竹编台灯 Bamboo lamp", 45_000, 20_000, {"main": 10}),
     "POT-ZISHA": Product("宜兴紫砂壶 Yixing teapot", 68_000, 27_000, {}),
     "KITE-WF": Product("潍坊风筝 Weifang kite", 15_800, 5_200, {"main": 10}),
+    "SCREEN-LAC": Product("漆器屏风 Lacquer screen", 1_280_000, 520_000, {"main": 10}),
+    "MOON-GIFT": Product("中秋礼盒 Mid-autumn gift box", 36_800, 14_000, {"main": 30}),
+    "BRUSH-HU": Product("湖笔套装 Huzhou brushes", 22_600, 9_000, {"main": 10}),
 }
+
+
+@dataclass(frozen=True)
+class Presale:
+    """A deposit that locks the goods, and when the rest may be paid: seconds from the moment of the order."""
+
+    deposit_minor: int
+    opens_in_s: int
+    closes_in_s: int
+
+    def terms(self) -> dict[str, Any]:
+        """The order's payment terms, from now."""
+        at = datetime.now(UTC)
+        return {
+            "terms": "deposit_balance",
+            "deposit_minor": self.deposit_minor,
+            "balance_opens_at": (at + timedelta(seconds=self.opens_in_s)).isoformat(),
+            "balance_closes_at": (at + timedelta(seconds=self.closes_in_s)).isoformat(),
+        }
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,7 @@ class Sample:
     discounts: tuple[Mapping[str, Any], ...] = ()
     shipping_fee_minor: int = 0
     placed_by: str = "channel"
+    presale: Presale | None = None
 
     def body(self, external_id: str) -> dict[str, Any]:
         """The order as a shop sends it."""
@@ -67,7 +91,8 @@ class Sample:
             "lines": lines,
             "discounts": [dict(discount) for discount in self.discounts],
             "shipping_fee_minor": self.shipping_fee_minor,
-            "payment": {"method": self.method, "terms": "prepaid"},
+            "type": "presale" if self.presale else "normal",
+            "payment": {"method": self.method, **(self.presale.terms() if self.presale else {"terms": "prepaid"})},
         }
 
 
@@ -142,4 +167,65 @@ PRICED_WRONG: Final = Sample(
     # Whose key does not set prices.
     placed_by="sales",
 )
-SAMPLES: Final = (TWO_PARCELS, COUPON, FOREIGN, CANCELLED, HELD, PRICED_WRONG)
+BIG: Final = Sample(
+    name="big order",
+    story="its general manager stayed silent, so it went up to his superior, who approved it; delivered and reviewed",
+    lines={"SCREEN-LAC": 5},
+    method="bank_transfer",
+    expected=_DELIVERED | {"warehouses": ["main"], "total_minor": 6_400_000},
+    customer={"id": "C-1007", "name": "示例酒店集团"},
+    ship_to={"country": "CN", "region": "北京市", "city": "北京市", "street": "示例路 7 号", "name": "采购部"},
+)
+BALANCE_PAID: Final = Sample(
+    name="presale, paid",
+    story="its deposit locked the goods, its balance shipped them; delivered",
+    lines={"MOON-GIFT": 1},
+    method="wechat_pay",
+    expected=_DELIVERED | {"warehouses": ["main"]},
+    customer={"id": "C-1008", "name": "孙丽"},
+    ship_to={"country": "CN", "region": "广东省", "city": "深圳市", "street": "示例路 8 号", "name": "孙丽"},
+    presale=Presale(6_800, opens_in_s=8, closes_in_s=3_600),
+)
+BALANCE_MISSED: Final = Sample(
+    name="presale, missed",
+    story="its deposit locked the goods, its balance never came: the goods are free again, the deposit is forfeited",
+    lines={"MOON-GIFT": 1},
+    method="wechat_pay",
+    expected={"lifecycle": "expired", "payment": "forfeited", "revenue": "none", "invoice": "none", "warehouses": []},
+    customer={"id": "C-1009", "name": "吴强"},
+    ship_to={"country": "CN", "region": "福建省", "city": "厦门市", "street": "示例路 9 号", "name": "吴强"},
+    presale=Presale(6_800, opens_in_s=8, closes_in_s=20),
+)
+PAID_LATE: Final = Sample(
+    name="presale, paid late",
+    story="expired because its deposit did not come; when it came after all, it went back by itself",
+    lines={"MOON-GIFT": 1},
+    method="wechat_pay",
+    expected={"lifecycle": "expired", "payment": "refunded", "revenue": "none", "invoice": "none", "warehouses": []},
+    customer={"id": "C-1010", "name": "郑洁"},
+    ship_to={"country": "CN", "region": "湖北省", "city": "武汉市", "street": "示例路 10 号", "name": "郑洁"},
+    presale=Presale(6_800, opens_in_s=600, closes_in_s=3_600),
+)
+SENT_BACK: Final = Sample(
+    name="sent back",
+    story="delivered and booked, then sent back: money, stock, revenue and invoice are reversed",
+    lines={"BRUSH-HU": 1},
+    method="alipay",
+    # Its invoice was credited.
+    expected=_DELIVERED | {"payment": "refunded", "return": "full", "invoice": "none", "warehouses": ["main"]},
+    customer={"id": "C-1011", "name": "冯雪"},
+    ship_to={"country": "CN", "region": "浙江省", "city": "湖州市", "street": "示例路 11 号", "name": "冯雪"},
+)
+SAMPLES: Final = (
+    TWO_PARCELS,
+    COUPON,
+    FOREIGN,
+    CANCELLED,
+    HELD,
+    PRICED_WRONG,
+    BIG,
+    BALANCE_PAID,
+    BALANCE_MISSED,
+    PAID_LATE,
+    SENT_BACK,
+)

@@ -5,7 +5,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cli.demo_desk import DemoFailed, Desk, Json, reasons, statuses, until
-from cli.demo_orders import CANCELLED, COUPON, FOREIGN, HELD, PRICED_WRONG, PRODUCTS, TWO_PARCELS, Sample
+from cli.demo_orders import (
+    BALANCE_MISSED,
+    BALANCE_PAID,
+    BIG,
+    CANCELLED,
+    COUPON,
+    FOREIGN,
+    HELD,
+    PAID_LATE,
+    PRICED_WRONG,
+    PRODUCTS,
+    SENT_BACK,
+    TWO_PARCELS,
+    Sample,
+)
 
 
 @dataclass
@@ -28,6 +42,10 @@ class Played:
     @property
     def invoice_nos(self) -> list[str]:
         return [invoice["invoice_no"] for invoice in self.order["invoices"] or [] if invoice["invoice_no"]]
+
+    @property
+    def return_nos(self) -> list[str]:
+        return [back["return_no"] for back in self.order["returns"] or []]
 
     def await_until(self, desk: Desk, fits: Callable[[Json], bool], told: str, otherwise: str) -> bool:
         """Whether it came to that, said as something that happened or as a problem."""
@@ -95,6 +113,75 @@ def mend_price_and_retry(desk: Desk, one: Played) -> None:
         one.happened.append("sales corrected the catalogue and chose retry")
 
 
+def escalate_and_approve(desk: Desk, one: Played) -> None:
+    """The general manager says nothing; the superior who is asked next approves, and finance reviews the postings."""
+    asked = until(lambda: _approval(desk, one), lambda found: found.get("level") == 1)
+    if asked.get("level") != 1:
+        one.problems.append("nobody above the silent general manager was asked")
+        return
+    one.happened.append("the general manager let his time pass; his superior was asked")
+    _approve(desk, "ceo", asked)
+    one.happened.append("approved by the superior")
+    pay(desk, one)
+    review = until(lambda: _approval(desk, one), lambda found: found.get("node") == "review")
+    if review.get("node") != "review":
+        one.problems.append("finance was not asked to review what was posted")
+        return
+    _approve(desk, "finance", review)
+    one.happened.append("delivered, posted, invoiced, then reviewed by finance")
+
+
+def pay_deposit_and_balance(desk: Desk, one: Played) -> None:
+    """The deposit locks the goods, and nothing ships before the balance."""
+    if _lock_by_deposit(desk, one):
+        balance = one.order["totals"]["total_minor"] - one.order["totals"]["paid_minor"]
+        _pay(desk, one, "P2", balance)
+        one.happened.append("balance paid")
+
+
+def miss_balance(desk: Desk, one: Played) -> None:
+    """The deposit locks the goods; the balance does not come in its window."""
+    if _lock_by_deposit(desk, one):
+        one.await_until(
+            desk, lambda order: order["lifecycle"] == "expired", "the balance did not come", "it did not expire"
+        )
+
+
+def pay_deposit_after_expiry(desk: Desk, one: Played) -> None:
+    """The deposit comes when the order has ended for want of it."""
+    if one.await_until(
+        desk, lambda order: order["lifecycle"] == "expired", "the deposit did not come in time", "it did not expire"
+    ):
+        _pay_deposit(desk, one)
+        one.happened.append("the deposit came after all")
+
+
+def send_back(desk: Desk, one: Played) -> None:
+    """Delivered and complete; then the customer sends the goods back."""
+    pay(desk, one)
+    if not one.await_until(
+        desk, lambda order: order["lifecycle"] == "completed", "delivered, revenue recognised", "it was not completed"
+    ):
+        return
+    lines = [{"line_id": line["line_id"], "quantity": line["quantity"]} for line in one.order["lines"]]
+    announced = {"return_id": "A1", "lines": [line | {"reason_code": "not_as_described"} for line in lines]}
+    return_no = desk.ask("channel", "POST", f"/v1/orders/{one.order_no}/returns", announced)["return_no"]
+    if not one.await_until(
+        desk,
+        lambda order: [back["state"] for back in order["returns"]] == ["approved"],
+        f"return {return_no} approved by rule",
+        "its return was not approved",
+    ):
+        return
+    found = [{"line_id": line["line_id"], "resellable": line["quantity"]} for line in lines]
+    receipt = {"receipt_id": "W1", "warehouse": "main", "lines": found}
+    desk.ask("warehouse", "POST", f"/v1/returns/{return_no}/receipt", receipt)
+    one.happened.append("the goods came back and were inspected")
+    left = until(lambda: _accounts(desk, one), _has_nothing_sold)
+    if not _has_nothing_sold(left):
+        one.problems.append("what came back still counts as sold")
+
+
 ACTS: Final[Mapping[str, Act]] = {
     TWO_PARCELS.name: pay,
     COUPON.name: pay,
@@ -102,6 +189,11 @@ ACTS: Final[Mapping[str, Act]] = {
     CANCELLED.name: pay_and_cancel,
     HELD.name: pay_and_restock,
     PRICED_WRONG.name: mend_price_and_retry,
+    BIG.name: escalate_and_approve,
+    BALANCE_PAID.name: pay_deposit_and_balance,
+    BALANCE_MISSED.name: miss_balance,
+    PAID_LATE.name: pay_deposit_after_expiry,
+    SENT_BACK.name: send_back,
 }
 
 
@@ -131,6 +223,36 @@ def _pay(desk: Desk, one: Played, payment: str, amount_minor: int) -> None:
         "currency": one.sample.currency,
     }
     desk.ask("channel", "POST", f"/v1/orders/{one.order_no}/payments", paid)
+
+
+def _lock_by_deposit(desk: Desk, one: Played) -> bool:
+    _pay_deposit(desk, one)
+    return one.await_until(
+        desk,
+        lambda order: order["fulfilment"] == "allocated" and not order["shipments"],
+        "the deposit locked the goods, and nothing shipped",
+        "the deposit did not lock the goods",
+    )
+
+
+def _pay_deposit(desk: Desk, one: Played) -> None:
+    if one.sample.presale is not None:
+        _pay(desk, one, "P1", one.sample.presale.deposit_minor)
+
+
+def _approval(desk: Desk, one: Played) -> Json:
+    """What people are asked about the order at the moment."""
+    found = desk.ask("admin", "GET", "/v1/approvals", None, order_no=one.order_no, state="open")["data"]
+    return dict(found[-1]) if found else {}
+
+
+def _approve(desk: Desk, role: str, asked: Json) -> None:
+    desk.ask(role, "POST", asked["links"]["decision"], {"decision": "approve", "comment": "looked into it"})
+
+
+def _has_nothing_sold(balances: Json) -> bool:
+    sold = {account["role"]: account["balance_minor"] for account in balances["data"]}
+    return (sold.get("revenue"), sold.get("output_vat"), sold.get("cost_of_sales")) == (0, 0, 0)
 
 
 def _accounts(desk: Desk, one: Played) -> Json:

@@ -22,6 +22,8 @@ _STOP_TIMEOUT_S: Final = 40.0
 _FIRST_PORT: Final = 8080
 # Long enough to call an order off between the booking of its parcel and the carrier's pick-up, on a slow machine too.
 CARRIER_DELAY_S: Final = 3.0
+# Thirty minutes that somebody has to answer, or to pay a deposit, are twelve seconds.
+TIME_SCALE: Final = 1 / 150
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,11 @@ def _fresh_folder() -> Iterator[Path]:
 def _program(data: DataDir, port_base: int) -> Program:
     # The demo shows what the local stack does by itself; an operator's settings are for an operator's stack.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}
-    ours = {"ORDERFLOW_CARRIER_AUTOPILOT": "1", "ORDERFLOW_CARRIER_AUTOPILOT_DELAY_S": str(CARRIER_DELAY_S)}
+    ours = {
+        "ORDERFLOW_CARRIER_AUTOPILOT": "1",
+        "ORDERFLOW_CARRIER_AUTOPILOT_DELAY_S": str(CARRIER_DELAY_S),
+        "ORDERFLOW_TIME_SCALE": str(TIME_SCALE),
+    }
     argv = (*orderflow_command("dev"), "--data", str(data.root), "--port-base", str(port_base), "--json")
     return Program("dev", argv, kept | ours, data.log("dev"), marker=str(data.root), cwd=str(data.root))
 

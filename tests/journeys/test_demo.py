@@ -15,17 +15,25 @@ from cli.local_stack.temporal import is_free
 from tests.fakes.live_stack import settings_of
 from tests.fakes.running_stack import ROOT, all_gone, free_port_base
 
-DONE = {"lifecycle": "completed", "payment": "paid", "fulfilment": "delivered", "revenue": "full", "invoice": "full"}
+DONE = {
+    "lifecycle": "completed",
+    "payment": "paid",
+    "fulfilment": "delivered",
+    "revenue": "full",
+    "invoice": "full",
+    "return": "none",
+}
 UNDONE = {
     "lifecycle": "cancelled",
     "payment": "refunded",
     "fulfilment": "cancelled",
     "revenue": "none",
     "invoice": "none",
+    "return": "none",
 }
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_demo_brings_every_sample_order_to_its_promised_end(tmp_path: Path) -> None:
     base = free_port_base()
     demo = _start(tmp_path, "--port-base", str(base), "--json")
@@ -41,7 +49,13 @@ def test_demo_brings_every_sample_order_to_its_promised_end(tmp_path: Path) -> N
         "cancelled": UNDONE,
         "held for stock": DONE,
         "held for its price": DONE,
+        "big order": DONE,
+        "presale, paid": DONE,
+        "presale, missed": UNDONE | {"lifecycle": "expired", "payment": "forfeited"},
+        "presale, paid late": UNDONE | {"lifecycle": "expired"},
+        "sent back": DONE | {"payment": "refunded", "return": "full", "invoice": "none"},
     }
+    assert "approved by the superior" in orders["big order"]["happened"]
     assert orders["two parcels"]["warehouses"] == ["main", "south"]
     assert orders["another currency"]["currency"] == "USD"
     assert orders["held for stock"]["happened"][0] == "held: out of stock; 1 unit received"
@@ -50,6 +64,8 @@ def test_demo_brings_every_sample_order_to_its_promised_end(tmp_path: Path) -> N
     assert [order["link"] for order in told["orders"]] == [
         f"{ui}/order%2F{order['order_no']}" for order in told["orders"]
     ]
+    [its_return] = orders["sent back"]["return_links"]
+    assert its_return.startswith(f"{ui}/return%2FRT")
     assert all(map(is_free, range(base, base + 3)))
     assert list(tmp_path.iterdir()) == []
 
@@ -75,8 +91,8 @@ def _check_books(told: dict[str, Any]) -> None:
     assert len(cancelled["data"]) >= 3
     assert [account["balance_minor"] for account in cancelled["data"]] == [0] * len(cancelled["data"])
     assert trial["debit_minor"] == trial["credit_minor"] > 0
-    # 5 delivered orders: net of 13 % tax, and the dollars at 7.
-    gross = [35_400, 38_700, 5_400 * 7, 68_000, 25_600]
+    # 7 delivered orders that nothing came back of: net of 13 % tax, and the dollars at 7.
+    gross = [35_400, 38_700, 5_400 * 7, 68_000, 25_600, 6_400_000, 36_800]
     revenue = next(account for account in trial["data"] if account["role"] == "revenue")
     assert abs(-revenue["balance_minor"] - round(sum(gross) / 1.13)) <= len(gross)
 
