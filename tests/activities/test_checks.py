@@ -140,6 +140,16 @@ def test_every_check_says_what_must_hold_and_has_its_damage() -> None:
     assert [check.name for check in CHECKS if len(check.invariant) < 20] == []
 
 
+async def test_refund_that_was_granted_and_reverses_no_revenue_is_found(sessions: Sessions) -> None:
+    grant = """
+        INSERT INTO granted_refund_lines (order_no, grant_id, line_id, unshipped, delivered, gross_minor, tax_minor,
+            platform_minor, shipping_minor)
+        SELECT order_no, 'G-1', line_id, 0, 0, 113, 13, 0, 0 FROM order_lines
+        WHERE recognised > 0 AND gross_minor > 113 LIMIT 1"""
+    await _damage(sessions, grant)
+    assert (await _checked(sessions))["revenue_is_what_was_recognised"] == 1
+
+
 @pytest.mark.parametrize("name", _DAMAGE)
 async def test_damage_is_found_by_its_check(sessions: Sessions, name: str) -> None:
     await _damage(sessions, _DAMAGE[name])
