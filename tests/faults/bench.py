@@ -115,9 +115,10 @@ class Bench:
     make_workers: Callable[[], list[Worker]]
     at_work: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
-    async def deploy(self) -> None:
-        """Afterwards workers of the code as it is now are at work, and those from before have ended."""
+    async def deploy(self, change: Callable[[], None] = lambda: None) -> None:
+        """Afterwards workers of the code as `change` has made it are at work; those from before had ended by then."""
         await self.at_work.aclose()
+        change()
         for worker in self.make_workers():
             await self.at_work.enter_async_context(worker)
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,29 +54,27 @@ async def test_orders_that_wait_survive_a_release_a_bad_one_and_the_way_back(
     old = await _waiting(system, ORDERS)
     first, second, unlucky = old[: ORDERS // 2], old[ORDERS // 2 : -1], old[-1]
 
-    monkeypatch.setattr(action, "run", ungated)
-    await system.deploy()
+    async def release(code: Callable[[Course, ActionNode], Awaitable[str]]) -> None:
+        await system.deploy(lambda: monkeypatch.setattr(action, "run", code))
+
+    await release(ungated)
     await _pay(system, unlucky)
     await eventually(lambda: _refusals(system, unlucky), lambda count: count > 0)
     assert (await _order(system, unlucky))["payment"] == "unpaid"
 
-    monkeypatch.setattr(action, "run", BEFORE)
-    await system.deploy()
+    await release(BEFORE)
     await _to_the_end(system, [unlucky])
 
-    monkeypatch.setattr(action, "run", gated)
-    await system.deploy()
+    await release(gated)
     new = await _waiting(system, 4)
     await _pay_all(system, first)
     await _to_the_end(system, first)
 
     # And back again: orders that began under the old release go on, those of the new one wait for it.
-    monkeypatch.setattr(action, "run", BEFORE)
-    await system.deploy()
+    await release(BEFORE)
     await _pay_all(system, second)
     await _to_the_end(system, second)
-    monkeypatch.setattr(action, "run", gated)
-    await system.deploy()
+    await release(gated)
     await _pay_all(system, new)
     await _to_the_end(system, new)
 
