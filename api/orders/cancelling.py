@@ -8,7 +8,7 @@ from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateR
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.errors import RETRY_AFTER
+from api.errors import RETRY_AFTER, is_temporal_away
 from api.inbox.door import asked, note
 from api.inbox.hand_over import load_input
 from api.orders.schemas import CancelOrder
@@ -72,6 +72,12 @@ async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> Ord
             await start_if_open(seen, handle)
             await handle.cancel(request, _WAIT)
     except WorkflowUpdateRPCTimeoutOrCancelledError:
+        return None
+    except RPCError as lost:
+        # The answer is lost, also where a workflow task was given up for something that came in as it ended. How far
+        # the order is undone stands in the database.
+        if not is_temporal_away(lost):
+            raise
         return None
     except WorkflowUpdateFailedError as failed:
         return OrderNotCancellable(_words(failed), order_no=seen.order_no, reason=reason_of(failed))

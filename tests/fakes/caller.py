@@ -66,11 +66,14 @@ class Caller:
         answer = await self.ask("POST", f"/v1/shipments/{shipment_no}/events", "warehouse", json=fact)
         assert answer.status_code == 202, answer.text
 
+    async def ask_to_cancel(self, order_no: str, **params: str) -> httpx.Response:
+        wish = {"reason": "changed their mind"}
+        return await self.ask("POST", f"/v1/orders/{order_no}/cancel", "service", json=wish, params=params)
+
     async def cancel(self, order_no: str, **params: str) -> httpx.Response:
         """The answer; where the order could not be reached, that to asking again as the answer says one may."""
-        wish = {"reason": "changed their mind"}
         for _again in range(_ASKED_AGAIN):
-            answer = await self.ask("POST", f"/v1/orders/{order_no}/cancel", "service", json=wish, params=params)
+            answer = await self.ask_to_cancel(order_no, **params)
             if answer.status_code != 503:
                 break
         return answer

@@ -46,7 +46,7 @@ async def test_intake_goes_on_and_everything_is_handed_over_afterwards(
     assert [(await caller.order(order_no))["lifecycle"] for order_no in placed] == ["received"] * ORDERS
 
     began = time.monotonic()
-    refused = await caller.cancel(known)
+    refused = await caller.ask_to_cancel(known)
     waited = time.monotonic() - began
     assert (refused.status_code, refused.json()["code"]) == (503, "temporal_unavailable")
     assert refused.headers["retry-after"] == "5"
