@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from domain.order import is_given_away
 from models.masters import Customer, Product
 from models.order import Order, OrderLine
 from store import orders, rates
@@ -31,14 +32,20 @@ async def objection(session: AsyncSession, order: Order, node: str) -> Reason | 
 
 
 def _price_differences(order: Order, lines: Sequence[OrderLine], products: dict[str, Product]) -> list[str]:
-    """Line ids whose price, tax or currency differs from the catalogue; a gift costs nothing by rule."""
+    """Line ids whose price, tax or currency differs from the catalogue; a gift costs nothing by rule.
+
+    Nobody pays for what is given away, so its prices and the seller's discounts gain nobody anything. What it is worth,
+    and the VAT on that, is for the catalogue alone to say, which has to know.
+    """
     differing = []
+    given_away = is_given_away(order.type, order.payment_terms)
     for line in lines:
         product = products[line.sku]
-        agrees = product.price_minor == line.unit_price_minor or line.gift_of is not None
+        known = product.price_minor is not None if given_away else product.price_minor == line.unit_price_minor
+        agrees = known or line.gift_of is not None
         if not agrees or product.currency not in (None, order.currency) or product.tax_rate != line.tax_rate:
             differing.append(line.line_id)
     # A discount nobody of ours granted is a price of the client's own making.
-    if order.seller_discount_minor or order.platform_discount_minor:
+    if order.platform_discount_minor or (order.seller_discount_minor and not given_away):
         differing.append("discounts")
     return differing

@@ -162,9 +162,12 @@ def _costs(delivery: _Delivery, by_id: Mapping[str, OrderLine]) -> tuple[Entry, 
 
 
 def _deemed_vat(delivery: _Delivery, line: OrderLine, units: int) -> int:
-    """VAT in what the units would have cost, functional minor units: by the order's price, or else the catalogue's."""
+    """VAT in what the units would have cost, functional minor units: by the order's price, or else the catalogue's.
+
+    The order's counts from keys that may set prices: any other could make the VAT what it likes.
+    """
     order, product = delivery.order, delivery.catalogue.get(line.sku)
-    listed = line.unit_price_minor
+    listed = line.unit_price_minor if order.priced_by_client else 0
     if not listed and product is not None and product.currency in (None, order.currency):
         listed = product.price_minor or 0
     gross = PostingContext.of(order, order.received_at).conversion.base_of(listed * units)

@@ -12,11 +12,11 @@ from domain.order import Standing, has_ended
 from models.columns import now
 from models.order import Order
 from runtime.database import Sessions
-from store import events, holds, orders, stock
+from store import credit, events, holds, orders, stock
 from store.events import Event
 from store.holds import Reason
 
-_STOCK_HOLDS = ("out_of_stock", "unknown_sku")
+_HOLDS = ("out_of_stock", "unknown_sku", "credit_exceeded")
 
 
 class StockActivities:
@@ -31,7 +31,8 @@ class StockActivities:
         """Promise the order every unit it still needs, or hold it.
 
         Effect: all units are reserved and holds for stock resolved, or none is and the order is held `out_of_stock` or
-            `unknown_sku`. An order that is being cancelled or has ended gets nothing.
+            `unknown_sku`; or `credit_exceeded`, whatever its flow says. An order that is being cancelled or has ended
+            gets nothing.
         Key: the order's reservations, one per line and warehouse; lines that have their units need none.
         Fails: `order_not_found` (final).
         """
@@ -44,6 +45,9 @@ class StockActivities:
                 return StepResult(await self._standing(session, order, held), held=held)
 
     async def _reserve(self, session: AsyncSession, order: Order, node: str) -> str | None:
+        if order.credit_state == credit.ABOVE:
+            await holds.open_hold(session, order, Reason("credit_exceeded", "Nobody has let it pass.", node=node))
+            return "credit_exceeded"
         expires_at = None if self.reservation_ttl is None else now() + self.reservation_ttl
         match await stock.reserve(session, order.order_no, expires_at):
             case Shortage(missing):
@@ -60,9 +64,9 @@ class StockActivities:
         return reason.code
 
     async def _standing(self, session: AsyncSession, order: Order, held: str | None) -> Standing:
-        """How the order stands once holds for stock that no longer apply are resolved; most orders have none."""
+        """How the order stands once holds of this step that no longer apply are resolved; most orders have none."""
         standing = await orders.standing(session, order.order_no)
-        solved = tuple(code for code in _STOCK_HOLDS if code in standing.blocking_holds and code != held)
+        solved = tuple(code for code in _HOLDS if code in standing.blocking_holds and code != held)
         if not solved:
             return standing
         reason = "stock reserved" if held is None else f"held as {held} now"

@@ -55,6 +55,11 @@ def moved(current: str, to: Lifecycle) -> Lifecycle:
     return to
 
 
+def is_given_away(order_type: str, payment_terms: str) -> bool:
+    """Whether nobody pays for the order, whatever its prices: a sample for which no payment is agreed."""
+    return order_type == "sample" and payment_terms == "none"
+
+
 def has_ended(lifecycle: str) -> bool:
     """Whether nothing but follow-ups can happen to the order any more."""
     return Lifecycle(lifecycle) in _ENDS

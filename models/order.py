@@ -62,7 +62,8 @@ class Order(SQLModel, table=True):
     deposit_refundable: bool = False
     # Set when the customer has lost the deposit; `forfeited_minor` once it is ours in the books.
     forfeit_deposit: bool = False
-    # On credit: days from the delivery to the day on which the money is due; `within` or `above` the customer's credit.
+    # On credit: days from the delivery to the day on which the money is due; within, granted or above
+    # the customer's credit.
     payment_days: int | None = None
     payment_due_on: date | None = None
     credit_state: str | None = None

@@ -73,6 +73,16 @@ async def trail(session: AsyncSession, approval_id: str) -> Sequence[ApprovalTra
     return (await session.exec(query.order_by(col(ApprovalTrailEntry.seq)))).all()
 
 
+async def granting(session: AsyncSession, order_no: str, what: str) -> Approval | None:
+    """The latest approval by which people have granted this to the order, and which counts."""
+    query = select(Approval).where(
+        Approval.order_no == order_no,
+        Approval.state == ApprovalState.APPROVED,
+        col(Approval.rules)["grants"].astext == what,
+    )
+    return (await session.exec(query.order_by(col(Approval.closed_at).desc()).limit(1))).first()
+
+
 async def last_told(session: AsyncSession, approval_id: str, kind: str) -> datetime | None:
     """When this last happened to the approval with effect."""
     found = await session.execute(

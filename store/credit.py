@@ -15,7 +15,9 @@ from store import rates
 from store.journal import RateMissing
 
 TERMS = "on_credit"
-WITHIN, ABOVE = "within", "above"
+WITHIN, GRANTED, ABOVE = "within", "granted", "above"
+LET_IN = (WITHIN, GRANTED)
+"""An order in one of these has its part of the credit: it fitted in, or people have let it pass."""
 
 # An order counts from the moment it was let in, or took goods all the same; its receivable is what the books say.
 _OWING = text("""
@@ -29,7 +31,7 @@ SELECT o.currency, o.fx_rate, o.closed_at IS NULL AS open,
 FROM orders o JOIN legal_entities e ON e.entity_id = o.entity_id
 WHERE o.customer_id = :customer_id AND o.order_no <> :order_no AND o.payment_terms = 'on_credit'
   AND o.paid_minor + o.written_off_minor - least(o.refunded_minor, o.reduced_minor) < o.total_minor - o.reduced_minor
-  AND (o.lifecycle = 'completed' OR (o.closed_at IS NULL AND (o.credit_state = 'within' OR EXISTS (
+  AND (o.lifecycle = 'completed' OR (o.closed_at IS NULL AND (o.credit_state IN ('within', 'granted') OR EXISTS (
        SELECT 1 FROM order_lines l WHERE l.order_no = o.order_no AND l.allocated > 0))))
 """)
 
@@ -58,6 +60,11 @@ async def of_order(session: AsyncSession, order: Order, customer: Customer | Non
         overdue_minor=sum(max(int(row.receivable_minor), 0) for row in owing if row.overdue),
         wanted_minor=convert(wanted, order.currency, order.functional_currency, order.fx_rate),
     )
+
+
+def is_above(order: Order, line: CreditLine) -> bool:
+    """Whether somebody has to let the order pass. Once it was checked, what was found then counts."""
+    return line.is_exceeded if order.credit_state is None else order.credit_state == ABOVE
 
 
 def _used(row: Any, functional_currency: str) -> int:

@@ -89,7 +89,7 @@ async def known_now(session: AsyncSession, order: Order) -> dict[str, FactText]:
             "customer.credit_limit_minor": customer.limit_minor,
             "customer.credit_used_minor": customer.used_minor,
             "customer.overdue_minor": customer.overdue_minor,
-            "order.above_credit": customer.is_exceeded,
+            "order.above_credit": credit.is_above(order, customer),
         }
     return facts
 

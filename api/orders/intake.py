@@ -17,6 +17,7 @@ from api.problem import FieldProblem, Refused, in_body, unprocessable
 from domain.errors import DomainError
 from domain.flow.definition import FlowDefinition
 from domain.money import MAX_MINOR
+from domain.order import is_given_away
 from domain.order_number import order_number
 from domain.pricing import Discount, FundedBy, OrderLineValue, PricedOrder, SoldAs, price_order
 from models.columns import now
@@ -170,7 +171,7 @@ def _line(line: LineSent) -> OrderLineValue:
 def _discounts(order: PlaceOrder, lines: Sequence[OrderLineValue]) -> list[Discount]:
     """As they were sent. For a sample that nobody pays for one more, of all that it comes to: its value stays known."""
     sent = [Discount(one.kind, one.code, one.amount_minor, FundedBy(one.funded_by)) for one in order.discounts]
-    if order.type == "sample" and order.payment.terms == "none":
+    if is_given_away(order.type, order.payment.terms):
         left_minor = _priced(order, lines, sent).total_minor
         if left_minor:
             sent.append(Discount("sample", None, left_minor, FundedBy.SELLER))

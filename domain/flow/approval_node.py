@@ -72,7 +72,8 @@ class ApprovalNode(NodeBase):
 
     `any`: the first answer counts. `all`: one rejection rejects, and everybody of one level has to approve. When no
     level has answered, `on_exhausted` says which way the order goes; it is on record as timed out, never as approved.
-    Where a rejection leads to an exception lane, `hold_reason` is what the order is held for there.
+    Where a rejection leads to an exception lane, `hold_reason` is what the order is held for there. What an approval
+    `grants` beyond letting the order go on: `credit`, that it may exceed its customer's. Only people grant that.
     """
 
     kind: Literal["approval"]
@@ -88,6 +89,7 @@ class ApprovalNode(NodeBase):
     on_exhausted: Literal["rejected", "approved"] = "rejected"
     comment_required: tuple[Literal["approved", "rejected", "returned"], ...] = ()
     hold_reason: Name = "approval_rejected"
+    grants: Literal["credit"] | None = None
     outcomes: Outcomes
 
     @property
@@ -128,6 +130,8 @@ class ApprovalNode(NodeBase):
             raise ValueError("nobody is asked before the first level, so it has no superior_of assignee")
         if self.on_no_assignee.superior_of is not None:
             raise ValueError("on_no_assignee should name a user or a role")
+        if self.grants is not None and self.on_exhausted == "approved":
+            raise ValueError("what is granted is granted by people, so on_exhausted should be rejected")
         return self
 
 

@@ -79,7 +79,7 @@ class Action:
 
 ACTIONS: Mapping[str, Action] = {
     "order.check": Action("local"),
-    # Whether the customer may owe us this much; above the limit, or with overdue sums, somebody has to decide.
+    # Takes the order's part of what the customer may owe us, or finds that it does not fit: `order.above_credit`.
     "credit.check": Action("local"),
     "stock.reserve": Action("local", core=True, compensation="stock.release"),
     "shipping.create": Action("external", core=True, compensation="shipping.cancel"),

@@ -6,17 +6,21 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
 from activities.orders import BranchInput, OrderActivities
 from activities.payments import PaymentActivities
 from activities.revenue import RevenueActivities
-from activities.step import Step, StepResult
+from activities.step import Step
+from activities.stock import StockActivities
 from activities.terms import TermsActivities
-from domain.flow.nodes import BranchNode, Case
+from domain.flow.nodes import BranchNode
+from flows import builtin_flows
 from integrations.memory import Memory
 from integrations.payment.simulated import SimulatedPaymentProvider
 from models.masters import Customer, FxRate
+from models.order import OrderEvent
 from runtime.database import Sessions
 from tests.conftest import Database
 from tests.factories import orders
@@ -24,6 +28,7 @@ from tests.factories.books import balances, entries, open_books
 from tests.factories.deliveries import deliver
 from tests.factories.orders import Line
 from tests.factories.payments import open_holds, order_row, report, set_order, story
+from tests.factories.stock import stocked
 
 TOTAL = 11_300
 EVENING = datetime(2026, 11, 25, 17, 0, tzinfo=UTC)  # the 26th in Shanghai
@@ -33,11 +38,6 @@ EVENING = datetime(2026, 11, 25, 17, 0, tzinfo=UTC)  # the 26th in Shanghai
 async def sessions(database: Database) -> Sessions:
     await open_books(database.sessions)
     return database.sessions
-
-
-@pytest.fixture
-def terms(sessions: Sessions) -> TermsActivities:
-    return TermsActivities(sessions)
 
 
 @pytest.fixture
@@ -63,8 +63,18 @@ async def order(
     await orders.place(sessions, order_no, lines, **(accepted | columns))
 
 
-async def check(terms: TermsActivities, order_no: str = "SO-1") -> StepResult:
-    return await terms.check_credit(Step(order_no, "credit"))
+async def check(sessions: Sessions, order_no: str = "SO-1", visit: int = 1) -> str | None:
+    """What the check found; whatever it is, the flow goes on and nothing is held."""
+    result = await TermsActivities(sessions).check_credit(Step(order_no, "credit", visit))
+    assert (result.held, await open_holds(sessions, order_no)) == (None, {})
+    return (await order_row(sessions, order_no)).credit_state
+
+
+async def found(sessions: Sessions, order_no: str = "SO-1") -> dict[str, Any]:
+    """The figures that the latest check has put on record."""
+    async with sessions() as session:
+        query = select(OrderEvent).where(OrderEvent.order_no == order_no, col(OrderEvent.kind).startswith("credit."))
+        return (await session.exec(query.order_by(col(OrderEvent.seq).desc()))).all()[0].data
 
 
 async def sell(sessions: Sessions, order_no: str, at: datetime = EVENING) -> None:
@@ -74,180 +84,199 @@ async def sell(sessions: Sessions, order_no: str, at: datetime = EVENING) -> Non
     await set_order(sessions, order_no, lifecycle="completed", closed_at=at)
 
 
-async def test_order_within_the_credit_takes_its_part(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_order_within_the_credit_takes_its_part(sessions: Sessions) -> None:
     await customer(sessions, TOTAL, payment_days=45)
     await order(sessions)
-    result = await check(terms)
-    assert (result.held, await open_holds(sessions)) == (None, {})
-    row = await order_row(sessions)
-    assert (row.credit_state, row.payment_days) == ("within", 45)
+    assert await check(sessions) == "within"
+    assert (await order_row(sessions)).payment_days == 45
     assert await story(sessions) == ["credit.taken"]
 
 
 @pytest.mark.parametrize("limit", [TOTAL - 1, 0])
-async def test_order_above_the_credit_is_held_and_says_by_how_much(
-    sessions: Sessions, terms: TermsActivities, limit: int
-) -> None:
+async def test_order_above_the_credit_takes_nothing_and_says_by_how_much(sessions: Sessions, limit: int) -> None:
     await customer(sessions, limit)
     await order(sessions)
-    assert (await check(terms)).held == "credit_exceeded"
-    facts = (await open_holds(sessions))["credit_exceeded"]
+    assert await check(sessions) == "above"
+    facts = await found(sessions)
     assert (facts["limit_minor"], facts["used_minor"], facts["wanted_minor"]) == (limit, 0, TOTAL)
 
 
-async def test_nobody_gets_credit_who_is_not_on_record(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_nobody_gets_credit_who_is_not_on_record(sessions: Sessions) -> None:
     await order(sessions)
     await order(sessions, "SO-2", customer_id=None)
-    assert [(await check(terms, number)).held for number in ("SO-1", "SO-2")] == ["credit_exceeded"] * 2
+    assert [await check(sessions, number) for number in ("SO-1", "SO-2")] == ["above"] * 2
 
 
-async def test_check_credit_twice_has_one_effect(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_check_credit_twice_has_one_effect(sessions: Sessions) -> None:
     await customer(sessions, TOTAL)
     await order(sessions)
-    await check(terms)
+    await check(sessions)
     await customer(sessions, 0)
-    assert (await check(terms)).held is None
+    assert await check(sessions) == "within"
     assert await story(sessions) == ["credit.taken"]
 
 
-async def test_raised_limit_lets_the_order_in_and_settles_the_hold(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_check_that_finds_the_order_above_twice_has_one_effect_for_each_visit(sessions: Sessions) -> None:
+    await order(sessions)
+    assert [await check(sessions, visit=visit) for visit in (1, 1, 2)] == ["above"] * 3
+    assert await story(sessions) == ["credit.exceeded"] * 2
+
+
+async def test_raised_limit_lets_the_order_in(sessions: Sessions) -> None:
     await customer(sessions, 1)
     await order(sessions)
-    await check(terms)
+    await check(sessions)
     await customer(sessions, TOTAL)
-    assert (await check(terms)).held is None
-    assert await open_holds(sessions) == {}
+    assert await check(sessions) == "within"
+    assert await story(sessions) == ["credit.exceeded", "credit.taken"]
 
 
-async def test_orders_of_one_customer_that_come_together_do_not_pass_the_limit_together(
-    sessions: Sessions, terms: TermsActivities
-) -> None:
+async def test_orders_of_one_customer_that_come_together_do_not_pass_the_limit_together(sessions: Sessions) -> None:
     await customer(sessions, 3 * TOTAL)
     numbers = [f"SO-{number}" for number in range(10)]
     for number in numbers:
         await order(sessions, number)
-    results = await asyncio.gather(*(check(terms, number) for number in numbers))
-    assert sorted(str(result.held) for result in results) == ["None"] * 3 + ["credit_exceeded"] * 7
+    results = await asyncio.gather(*(check(sessions, number) for number in numbers))
+    assert sorted(map(str, results)) == ["above"] * 7 + ["within"] * 3
 
 
-async def test_orders_that_are_held_or_have_ended_take_nothing(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_orders_that_are_above_or_have_ended_take_nothing(sessions: Sessions) -> None:
     await customer(sessions, TOTAL)
     await order(sessions, "SO-1", (Line(quantity=2),))
-    assert (await check(terms, "SO-1")).held == "credit_exceeded"
+    assert await check(sessions, "SO-1") == "above"
     await order(sessions, "SO-2")
-    await check(terms, "SO-2")
+    await check(sessions, "SO-2")
     await set_order(sessions, "SO-2", lifecycle="cancelled", closed_at=EVENING)
     await order(sessions, "SO-3")
-    assert (await check(terms, "SO-3")).held is None
+    assert await check(sessions, "SO-3") == "within"
 
 
-async def test_order_that_was_let_through_all_the_same_counts_once_it_has_goods(
-    sessions: Sessions, terms: TermsActivities
-) -> None:
+async def test_order_that_was_let_through_all_the_same_counts_once_it_has_goods(sessions: Sessions) -> None:
     await customer(sessions, TOTAL)
     await order(sessions, "SO-1", (Line(quantity=2),), credit_state="above")
     await deliver(sessions, {"1": 2}, "SO-1-S1", "SO-1")
     await order(sessions, "SO-2")
-    await check(terms, "SO-2")
-    assert (await open_holds(sessions, "SO-2"))["credit_exceeded"]["used_minor"] == 2 * TOTAL
+    assert await check(sessions, "SO-2") == "above"
+    assert (await found(sessions, "SO-2"))["used_minor"] == 2 * TOTAL
 
 
-async def test_delivered_goods_count_until_they_are_paid(
-    sessions: Sessions, terms: TermsActivities, payments: PaymentActivities
-) -> None:
+async def test_delivered_goods_count_until_they_are_paid(sessions: Sessions, payments: PaymentActivities) -> None:
     await customer(sessions, TOTAL)
     await order(sessions)
-    await check(terms)
+    await check(sessions)
     await sell(sessions, "SO-1")
     await order(sessions, "SO-2")
-    assert (await check(terms, "SO-2")).held == "credit_exceeded"
+    assert await check(sessions, "SO-2") == "above"
     await payments.apply_payment(await report(sessions, TOTAL - 1, method="bank_transfer"))
-    assert (await check(terms, "SO-2")).held is None
+    assert await check(sessions, "SO-2") == "within"
     assert (await entries(sessions))[-1] == "payment_received | Dr 1002 11299 | Dr 6603.round 1 | Cr 1122 11300"
     left = {"1002": 11_299, "1405": -6_000, "2221.01.01": -1_300, "6001.01": -10_000, "6401": 6_000, "6603.round": 1}
     assert await balances(sessions) == left
 
 
-async def test_part_of_a_payment_frees_its_part_of_the_credit(
-    sessions: Sessions, terms: TermsActivities, payments: PaymentActivities
-) -> None:
+async def test_part_of_a_payment_frees_its_part_of_the_credit(sessions: Sessions, payments: PaymentActivities) -> None:
     await customer(sessions, TOTAL)
     await order(sessions)
-    await check(terms)
+    await check(sessions)
     await sell(sessions, "SO-1")
     await payments.apply_payment(await report(sessions, 5_000, method="bank_transfer"))
     await order(sessions, "SO-2")
-    await check(terms, "SO-2")
-    assert (await open_holds(sessions, "SO-2"))["credit_exceeded"]["used_minor"] == 6_300
+    assert await check(sessions, "SO-2") == "above"
+    assert (await found(sessions, "SO-2"))["used_minor"] == 6_300
 
 
 @pytest.mark.parametrize(("days", "due"), [(0, date(2026, 11, 26)), (30, date(2026, 12, 26))])
 async def test_money_is_due_so_many_days_after_the_delivery_where_the_entity_is(
-    sessions: Sessions, terms: TermsActivities, days: int, due: date
+    sessions: Sessions, days: int, due: date
 ) -> None:
     await customer(sessions, TOTAL, payment_days=days)
     await order(sessions)
-    await check(terms)
+    await check(sessions)
     await sell(sessions, "SO-1")
     assert (await order_row(sessions)).payment_due_on == due
 
 
-async def test_last_parcel_says_when_the_money_is_due(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_last_parcel_says_when_the_money_is_due(sessions: Sessions) -> None:
     await customer(sessions, 2 * TOTAL, payment_days=10)
     await order(sessions, "SO-1", (Line(quantity=2),))
-    await check(terms)
+    await check(sessions)
     for number, days in (("S-1", 2), ("S-2", 1)):
         await deliver(sessions, {"1": 1}, number, at=EVENING + timedelta(days=days))
         await RevenueActivities(sessions).recognise_revenue(Step("SO-1", "revenue"))
     assert (await order_row(sessions)).payment_due_on == date(2026, 12, 8)
 
 
-@pytest.mark.parametrize(("due_in_days", "held"), [(-1, "credit_exceeded"), (0, None), (1, None)])
-async def test_anything_overdue_holds_the_next_order(
-    sessions: Sessions, terms: TermsActivities, due_in_days: int, held: str | None
-) -> None:
+@pytest.mark.parametrize(("due_in_days", "state"), [(-1, "above"), (0, "within"), (1, "within")])
+async def test_anything_overdue_keeps_the_next_order_out(sessions: Sessions, due_in_days: int, state: str) -> None:
     await customer(sessions, 10 * TOTAL)
     await order(sessions)
-    await check(terms)
+    await check(sessions)
     await sell(sessions, "SO-1")
     today = (datetime.now(UTC) + timedelta(hours=8)).date()
     await set_order(sessions, payment_due_on=today + timedelta(days=due_in_days))
     await order(sessions, "SO-2")
-    assert (await check(terms, "SO-2")).held == held
-    if held:
-        assert (await open_holds(sessions, "SO-2"))[held]["overdue_minor"] == TOTAL
+    assert await check(sessions, "SO-2") == state
+    assert (await found(sessions, "SO-2"))["overdue_minor"] == (TOTAL if state == "above" else 0)
 
 
 async def test_limit_and_orders_in_other_currencies_are_compared_in_the_currency_of_the_books(
-    sessions: Sessions, terms: TermsActivities
+    sessions: Sessions,
 ) -> None:
     async with sessions() as session, session.begin():
         session.add(FxRate(entity_id="main", currency="USD", valid_from=date(2020, 1, 1), rate=Decimal(7)))
     await customer(sessions, 2 * TOTAL, credit_currency="USD")
     for number in ("SO-1", "SO-2"):
         await order(sessions, number, currency="USD", fx_rate=Decimal(7))
-        assert (await check(terms, number)).held is None
+        assert await check(sessions, number) == "within"
     await order(sessions, "SO-3", (Line(unit_price_minor=1),))
-    await check(terms, "SO-3")
-    facts = (await open_holds(sessions, "SO-3"))["credit_exceeded"]
+    await check(sessions, "SO-3")
+    facts = await found(sessions, "SO-3")
     assert (facts["limit_minor"], facts["used_minor"], facts["currency"]) == (14 * TOTAL, 14 * TOTAL, "CNY")
 
 
-async def test_limit_without_a_rate_cannot_be_compared(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_limit_without_a_rate_cannot_be_compared(sessions: Sessions) -> None:
     await customer(sessions, TOTAL, credit_currency="USD")
     await order(sessions)
     with pytest.raises(ApplicationError) as failed:
-        await check(terms)
+        await check(sessions)
     assert failed.value.type == "fx_rate_missing"
     assert (await order_row(sessions)).credit_state is None
 
 
-async def test_branch_knows_what_the_customer_owes_now(sessions: Sessions, terms: TermsActivities) -> None:
+async def test_branch_knows_what_the_customer_owes_now(sessions: Sessions) -> None:
     await customer(sessions, TOTAL)
-    above = Case(label="above", when="order.above_credit && customer.credit_used_minor == 11300", next="ask")
-    branch = BranchNode(kind="branch", cases=(above,), default="reserve")
     for number, leads_to in (("SO-1", "reserve"), ("SO-2", "ask")):
         await order(sessions, number)
-        decided = await OrderActivities(sessions).decide_branch(BranchInput(number, "route", 1, "mine", 1, branch))
-        assert decided.next == leads_to
-        await check(terms, number)
+        assert await fits(sessions, number) == leads_to
+        await check(sessions, number)
+
+
+async def test_branch_goes_by_what_the_check_has_found(sessions: Sessions) -> None:
+    await customer(sessions, TOTAL)
+    for number in ("SO-1", "SO-2"):
+        await order(sessions, number)
+        await check(sessions, number)
+    await customer(sessions, 0)
+    assert await fits(sessions, "SO-1") == "reserve", "it has its part, whatever became of the limit"
+    await customer(sessions, 10 * TOTAL)
+    assert await fits(sessions, "SO-2") == "ask", "it has no part before it is checked again"
+
+
+async def test_order_above_the_credit_gets_no_goods_whatever_its_flow_says(sessions: Sessions) -> None:
+    await stocked(sessions, SKU_1=5)
+    await order(sessions)
+    await check(sessions)
+    reserve = StockActivities(sessions, None).reserve_stock
+    assert (await reserve(Step("SO-1", "reserve"))).held == "credit_exceeded"
+    await customer(sessions, TOTAL)
+    await TermsActivities(sessions).check_credit(Step("SO-1", "credit", 2))
+    result = await reserve(Step("SO-1", "reserve", 2))
+    assert (result.held, result.standing.fulfilment) == (None, "allocated")
+
+
+async def fits(sessions: Sessions, order_no: str) -> str:
+    """Where the built-in flow's branch leads the order."""
+    [branch] = [node for flow in builtin_flows() for name, node in flow.nodes.items() if name == "fits"]
+    assert isinstance(branch, BranchNode)
+    asked = BranchInput(order_no, "fits", 1, "on_credit", 2, branch)
+    return (await OrderActivities(sessions).decide_branch(asked)).next

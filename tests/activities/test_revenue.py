@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlmodel import col, delete
@@ -252,6 +253,24 @@ async def test_a_sample_is_an_expense_with_the_vat_of_the_sale_it_is_deemed_to_b
     result = await activities.recognise_revenue(STEP)
     assert result.standing.revenue == "full"
     assert await balances(sessions) == {"1405": -6_000, "2221.01.01": -1_300, "6601.sample": 7_300}
+
+
+@pytest.mark.parametrize(("trusted", "vat"), [(True, 650), (False, 1_300)])
+async def test_what_a_sample_is_worth_is_said_by_keys_that_may_set_prices_and_by_the_catalogue(
+    sessions: Sessions, activities: RevenueActivities, trusted: bool, vat: int
+) -> None:
+    async with sessions() as session, session.begin():
+        session.add(Product(sku="SKU-1", name="Sample", price_minor=11_300, currency="CNY"))
+    sample: dict[str, Any] = {"type": "sample", "payment_terms": "none", "priced_by_client": trusted}
+    await orders.place(sessions, lines=[Line(unit_price_minor=5_650)], **sample)
+    async with sessions() as session, session.begin():
+        line = await session.get_one(OrderLine, ("SO-1", "1"))
+        line.seller_discount_minor = line.list_minor
+        line.payable_minor = line.gross_minor = line.net_minor = line.tax_minor = 0
+    await set_order(sessions, total_minor=0, net_minor=0, tax_minor=0)
+    await deliver(sessions, {"1": 1})
+    await activities.recognise_revenue(STEP)
+    assert (await balances(sessions))["2221.01.01"] == -vat
 
 
 async def test_goods_sold_for_a_consignor_are_never_our_revenue(

@@ -78,9 +78,23 @@ class Caller:
                 break
         return answer
 
-    async def resolve(self, order_no: str, choice: str = "retry") -> httpx.Response:
-        wish = {"choice": choice, "reason_code": "checked", "reason": "looked into it"}
+    async def resolve(self, order_no: str, choice: str = "retry", **more: str) -> httpx.Response:
+        wish = {"choice": choice, "reason_code": "checked", "reason": "looked into it"} | more
         return await self.ask("POST", f"/v1/orders/{order_no}/exception", "admin", json=wish)
+
+    async def decide(self, order_no: str, role: str, decision: str = "approve") -> View:
+        """What the order asks whoever has this role is found in their list, and decided with effect."""
+
+        async def asked() -> list[View]:
+            mine = await self.read("/v1/approvals", role, assignee="me", state="open", order_no=order_no)
+            return list(mine["data"])
+
+        (approval,) = await eventually(asked, bool, PATIENCE_S)
+        word = {"decision": decision, "comment": "looked into it"}
+        path, patience = f"/v1/approvals/{approval['approval_id']}/decision", {"Prefer": "wait=10"}
+        answer = await self.ask("POST", path, role, json=word, headers=patience)
+        assert (answer.status_code, answer.json()["state"]) == (200, "effective"), answer.text
+        return approval
 
     async def order(self, order_no: str) -> View:
         return await self.read(f"/v1/orders/{order_no}")

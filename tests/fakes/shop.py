@@ -28,6 +28,7 @@ from activities.orders import (
 )
 from activities.returning import ReturnFact, ReturnResult, ReturnStep
 from activities.step import Fact, Step, StepResult
+from domain.approval import ApprovalState
 from domain.flow.decide import decide
 from domain.order import Standing, has_ended
 from tests.fakes.desk import Desk, Word
@@ -67,6 +68,8 @@ class Shop:
     returned: str | None = "approved"
     # What a branch is decided on beside the facts that the order began with.
     known: Mapping[str, bool | int | str | list[str]] = field(default_factory=dict)
+    # The order does not fit its customer's credit, unless people have let it pass.
+    above_credit: bool = False
     # Of several parcels the carrier had one already, and another was voided before it said so.
     partly_voided: bool = False
     # What a decision about a hold settles, by the number of its row.
@@ -150,6 +153,8 @@ class Shop:
 
     @activity.defn
     async def check_credit(self, step: Step) -> StepResult:
+        granted = any(one.state is ApprovalState.APPROVED for one in self.desk.opened.values())
+        self.known = {**self.known, "order.above_credit": self.above_credit and not granted}
         return self._step("check_credit", blocking_holds=())
 
     @activity.defn

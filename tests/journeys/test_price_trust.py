@@ -42,6 +42,15 @@ async def test_discount_of_their_own_is_held(caller: Caller, catalogued: str) ->
     await caller.until(await caller.place(body, role="sales"), held=["price_mismatch"])
 
 
+async def test_sample_is_not_held_for_a_price_that_nobody_pays(caller: Caller, catalogued: str) -> None:
+    order_no = await caller.place(
+        a_sale(catalogued, type="sample", payment={"method": "none", "terms": "none"}), role="sales"
+    )
+    await caller.decide(order_no, "manager")
+    order = await caller.until(order_no, waiting_for="shipment.delivered", held=[])
+    assert (order["totals"]["total_minor"], order["lifecycle"]) == (0, "fulfilling")
+
+
 async def test_trusted_key_sets_its_price(caller: Caller, catalogued: str) -> None:
     body = a_sale(catalogued)
     body["lines"][0]["unit_price_minor"] = 5_650

@@ -10,14 +10,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.factories.requests import Body
 from tests.factories.sales import PRICE, a_sale
-from tests.fakes.caller import Caller
+from tests.fakes.caller import Caller, View
 from tests.fakes.live_stack import settings_of
 from tests.fakes.patience import eventually
 from tests.fakes.running_stack import ROOT
 
 TOTAL = 2 * PRICE
 COD = {"method": "cod", "terms": "cash_on_delivery"}
+SAMPLE: Body = {"type": "sample", "payment": {"method": "none", "terms": "none"}}
 CREDIT = {"method": "bank_transfer", "terms": "on_credit"}
 FAR_AHEAD = "2126-01-01T00:00:00Z"
 DELIVERED = datetime(2026, 11, 22, 11, tzinfo=UTC)  # what `Caller.scan` says
@@ -37,7 +39,10 @@ async def trusted(caller: Caller, sku: str, limit_minor: int) -> dict[str, str]:
 
 async def test_sample_leaves_stock_as_an_expense_without_revenue_or_invoice(caller: Caller, sku: str) -> None:
     await caller.receive(sku, 5)
-    order_no = await caller.place(a_sale(sku, type="sample", payment={"method": "none", "terms": "none"}))
+    order_no = await caller.place(a_sale(sku, **SAMPLE))
+    order = await caller.until(order_no, waiting_for="approval.manager", lifecycle="in_review")
+    assert (order["fulfilment"], await caller.stock(sku)) == ("unallocated", (5, 0, 5))
+    await caller.decide(order_no, "manager")
     done = await caller.deliver(order_no)
     assert (done["flow"]["key"], done["totals"]["total_minor"], done["payment_plan"]) == ("sample", 0, [])
     assert (done["revenue"], done["invoices"]) == ("full", [])
@@ -45,6 +50,17 @@ async def test_sample_leaves_stock_as_an_expense_without_revenue_or_invoice(call
     # Two units that cost 60.00 and would have brought 13.00 of VAT each.
     books = {"sample_expense": 14_600, "inventory": -12_000, "output_vat": -2_600}
     assert not_zero(await caller.balances(done["voucher_no"])) == books
+
+
+async def test_sample_that_is_rejected_ends_and_leaves_nothing_behind(caller: Caller, sku: str) -> None:
+    await caller.receive(sku, 5)
+    order_no = await caller.place(a_sale(sku, **SAMPLE))
+    approval = await caller.decide(order_no, "manager", "reject")
+    order = await caller.until(order_no, lifecycle="rejected", held=[], waiting_for=None)
+    assert (order["shipments"], order["invoices"], await caller.stock(sku)) == ([], [], (5, 0, 5))
+    assert await caller.balances(order["voucher_no"]) == {}
+    told = await caller.read(f"/v1/approvals/{approval['approval_id']}")
+    assert (told["state"], told["closed_by"]) == ("rejected", "manager")
 
 
 async def test_courier_collects_and_passes_on_less_a_fee_after_the_order_has_ended(caller: Caller, sku: str) -> None:
@@ -92,7 +108,7 @@ async def test_goods_on_credit_are_owed_from_their_delivery_and_paid_later(calle
     assert (books["receivable"], books["bank"], books["rounding"]) == (0, TOTAL - 1, 1)
 
 
-async def test_order_above_the_credit_waits_until_it_is_paid_for_or_let_pass(caller: Caller, sku: str) -> None:
+async def test_order_above_the_credit_waits_until_it_is_let_pass_or_paid_for(caller: Caller, sku: str) -> None:
     await caller.receive(sku, 6)
     customer = await trusted(caller, sku, TOTAL + PRICE)
     first = await caller.place(a_sale(sku, payment=CREDIT, customer=customer))
@@ -100,15 +116,20 @@ async def test_order_above_the_credit_waits_until_it_is_paid_for_or_let_pass(cal
     second = await caller.place(a_sale(sku, payment=CREDIT, customer=customer))
     third = await caller.place(a_sale(sku, payment=CREDIT, customer=customer))
     for order_no in (second, third):
-        order = await caller.until(order_no, held=["credit_exceeded"])
-        assert (order["fulfilment"], order["holds"][0]["owner_role"]) == ("unallocated", "finance")
-    await caller.pay(first, TOTAL, method="bank_transfer")
-    await caller.until(first, payment="paid")
-    assert (await caller.resolve(second)).status_code == 200
+        order = await caller.until(order_no, waiting_for="approval.ask", held=[])
+        assert order["fulfilment"] == "unallocated"
+    approval = await caller.decide(second, "manager")
     await caller.deliver(second)
-    assert (await caller.resolve(third, "retry")).status_code == 200
-    await caller.until(third, held=["credit_exceeded"])
-    assert (await caller.resolve(third, "skip")).status_code == 200
+    [granted] = [event for event in await caller.events(second) if event["kind"] == "credit.granted"]
+    assert (granted["actor"], granted["data"]["approval_id"]) == ("manager", approval["approval_id"])
+    assert granted["data"]["used_minor"] + granted["data"]["wanted_minor"] > granted["data"]["limit_minor"]
+    await caller.decide(third, "manager", "reject")
+    order = await caller.until(third, held=["credit_exceeded"])
+    assert (order["fulfilment"], order["holds"][0]["owner_role"]) == ("unallocated", "finance")
+    for order_no in (first, second):
+        await caller.pay(order_no, TOTAL, method="bank_transfer")
+        await caller.until(order_no, payment="paid")
+    assert (await caller.resolve(third, "jump", target="credit")).status_code == 200
     await caller.deliver(third)
 
 
@@ -117,7 +138,7 @@ async def test_orders_of_one_customer_at_once_do_not_pass_the_limit_together(cal
     customer = await trusted(caller, sku, 2 * TOTAL)
     numbers = await asyncio.gather(*(caller.place(a_sale(sku, payment=CREDIT, customer=customer)) for _ in range(6)))
     ended = [await _decided(caller, number) for number in numbers]
-    assert sorted(ended) == ["booked"] * 2 + ["credit_exceeded"] * 4
+    assert sorted(ended) == ["approval.ask"] * 4 + ["booked"] * 2
 
 
 async def test_imported_orders_follow_the_flow_of_their_terms(
@@ -141,14 +162,17 @@ async def test_imported_orders_follow_the_flow_of_their_terms(
     await _import(open_dir / "journeys", file)
     for at, key in enumerate(("presale", "cash_on_delivery", "on_credit", "sample")):
         [listed] = (await caller.read("/v1/orders", external_id=f"I-{sku}-{at}"))["data"]
-        waiting = "payment.deposit" if key == "presale" else "shipment.delivered"
+        waiting = {"presale": "payment.deposit", "sample": "approval.manager"}.get(key, "shipment.delivered")
         order = await caller.until(listed["order_no"], waiting_for=waiting, held=[])
         assert (order["flow"]["key"], order["source"]) == (key, "import")
 
 
 async def _decided(caller: Caller, order_no: str) -> str:
-    order = await eventually(lambda: caller.order(order_no), lambda seen: bool(seen["holds"] or seen["shipments"]), 60)
-    return str(order["holds"][0]["reason_code"]) if order["holds"] else "booked"
+    def decided(order: View) -> bool:
+        return order["waiting_for"] == "approval.ask" or bool(order["shipments"])
+
+    order = await eventually(lambda: caller.order(order_no), decided, 60)
+    return "booked" if order["shipments"] else str(order["waiting_for"])
 
 
 def _csv(rows: list[dict[str, str]]) -> str:

@@ -1,5 +1,6 @@
 """Ways of orders that are not simply paid before they are shipped: presales, samples, credit, cash on delivery."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,7 +10,7 @@ from domain.flow.vocabulary import FactValue
 from domain.order import Standing
 from tests.factories.flows import order_facts
 from tests.fakes.shop import Shop
-from tests.replay.acts import Act, cancel, ends, pay, place, resolve, scan, skip
+from tests.replay.acts import Act, cancel, ends, pay, place, resolve, say, scan, skip
 from tests.replay.stage import Clock, Scenario, builtin
 
 _DELIVERED: Final = (scan("delivered"), ends("completed"))
@@ -40,13 +41,16 @@ def presales() -> Iterator[Scenario]:
 
 
 def other_terms() -> Iterator[Scenario]:
-    yield _later("sample", "none", *_DELIVERED)
+    agreed = say("mona", "approve")
+    yield _later("sample", "none", agreed, *_DELIVERED)
+    yield _later("sample_rejected", "none", say("mona", "reject"), ends("rejected"))
     for key in ("cash_on_delivery", "on_credit"):
         yield _later(key, key, *_DELIVERED)
         back = {"known": {"shipment.returned": True}}
         yield _later(f"{key}_refused", key, scan("failed", "delivery_failed"), ends("cancelled"), **back)
-    above = {"holds": {"check_credit": ("credit_exceeded",)}}
-    yield _later("on_credit_above_the_limit", "on_credit", resolve("skip"), *_DELIVERED, **above)
+    yield _later("on_credit_let_pass", "on_credit", agreed, *_DELIVERED, above_credit=True)
+    turned_down = (say("mona", "reject"), resolve("retry"), agreed)
+    yield _later("on_credit_let_pass_at_last", "on_credit", *turned_down, *_DELIVERED, above_credit=True)
 
 
 def _presale(name: str, *acts: Act, refundable: bool = False) -> Scenario:
@@ -61,17 +65,13 @@ def _presale(name: str, *acts: Act, refundable: bool = False) -> Scenario:
     )
 
 
-def _later(name: str, terms: str, *acts: Act, **shop: Mapping[str, Any]) -> Scenario:
+def _later(name: str, terms: str, *acts: Act, **shop: Any) -> Scenario:
     key = "sample" if terms == "none" else terms
     return Scenario(
         f"order/{name}",
         (place, *acts),
-        # Made anew for each play: the shop uses up what it is told to refuse.
-        shop=lambda: on_terms(terms, **{what: _copy(of) for what, of in shop.items()}),
+        # Made anew for each play: the shop changes what it knows.
+        shop=lambda: on_terms(terms, **copy.deepcopy(shop)),
         flow=partial(builtin, key),
         facts=partial(order_facts, payment__terms=terms),
     )
-
-
-def _copy(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}

@@ -61,8 +61,8 @@ class Running:
         )
         return result
 
-    async def resolve(self, choice: str) -> None:
-        await self.handle.execute_update("resolve_exception", ResolveRequest("r-1", "ops", choice, 12))
+    async def resolve(self, choice: str, target: str = "") -> None:
+        await self.handle.execute_update("resolve_exception", ResolveRequest("r-1", "ops", choice, 12, target))
 
     async def until(self, call: str, times: int = 1) -> None:
         """Waits until the shop has been asked this so often; time stands still meanwhile."""

@@ -56,6 +56,8 @@ def test_names_that_are_not_there_are_named(changes: dict[str, Any], code: str) 
         {"assignees": [{"superior_of": "assignee"}]},
         {"on_no_assignee": {"superior_of": "submitter"}},
         {"on_exhausted": "forgotten"},
+        {"grants": "credit", "on_exhausted": "approved"},
+        {"grants": "everything"},
         {"mode": "vote"},
         {"remind": ["PT30M"]},
         {"escalate": [{"to": [{"role": "ceo"}], "timeout": "PT5M", "remind": ["-PT5M"]}]},
