@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from store.checks import goods, money, progress
+from store.checks import approvals, goods, money, progress
 from store.checks.finding import Check
 
 CHECKS: Final = (
@@ -28,6 +28,9 @@ CHECKS: Final = (
     Check(progress.nothing_shipped_is_forgotten, "warning"),
     Check(progress.holds_have_an_owner_and_a_deadline),
     Check(progress.nothing_waits_without_a_deadline),
+    Check(approvals.open_approvals_have_time_left_and_somebody_to_decide),
+    Check(approvals.no_order_waits_for_an_approval_that_is_over),
+    Check(approvals.ended_orders_ask_nobody),
     Check(progress.what_came_in_is_heard),
     Check(progress.what_others_must_hear_is_under_way, "warning"),
     Check(progress.stories_are_unbroken),

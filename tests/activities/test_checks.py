@@ -58,6 +58,9 @@ _DAMAGE = {
             opened_at)
         VALUES ('H', 'SO-2', 'step_failed', '', '{}', 'operations', true, 1, now())""",
     "nothing_waits_without_a_deadline": "UPDATE orders SET deadline_at = NULL WHERE order_no = 'SO-2'",
+    "open_approvals_have_time_left_and_somebody_to_decide": "UPDATE approval_assignments SET state = 'dropped'",
+    "no_order_waits_for_an_approval_that_is_over": "UPDATE approvals SET state = 'voided', closed_at = now()",
+    "ended_orders_ask_nobody": "UPDATE orders SET lifecycle = 'rejected', closed_at = now() WHERE order_no = 'SO-4'",
     "what_came_in_is_heard": """
         UPDATE inbox_messages SET handed_over_at = NULL, received_at = now() - interval '16 minutes'
         WHERE kind = 'payment.settled' AND order_no = 'SO-1'""",
@@ -165,6 +168,32 @@ async def test_damage_is_found_by_its_check(sessions: Sessions, name: str) -> No
 async def test_order_that_stands_still_is_found(sessions: Sessions, statements: tuple[str, ...]) -> None:
     await _damage(sessions, *statements)
     assert await _checked(sessions, order_no="SO-2") == {"nothing_waits_without_a_deadline": 1}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE approvals SET deadline_at = now() - interval '2 hours'",
+        "UPDATE people SET active = false",
+        "DELETE FROM approval_assignments",
+    ],
+)
+async def test_approval_that_nobody_will_decide_is_found(sessions: Sessions, statement: str) -> None:
+    await _damage(sessions, statement)
+    assert await _checked(sessions, order_no="SO-4") == {"open_approvals_have_time_left_and_somebody_to_decide": 1}
+    assert await _checked(sessions, order_no="SO-2") == {}
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM approvals", "UPDATE approvals SET node = 'ceo'"])
+async def test_order_whose_approval_is_gone_is_found(sessions: Sessions, statement: str) -> None:
+    await _damage(sessions, statement)
+    assert await _checked(sessions, order_no="SO-4") == {"no_order_waits_for_an_approval_that_is_over": 1}
+
+
+async def test_approval_that_others_ask_about_an_ended_order_is_no_discrepancy(sessions: Sessions) -> None:
+    another = "UPDATE approvals SET workflow_id = 'return/RT-1'"
+    await _damage(sessions, another, "UPDATE orders SET closed_at = now(), waiting_for = NULL WHERE order_no = 'SO-4'")
+    assert "ended_orders_ask_nobody" not in await _checked(sessions, order_no="SO-4")
 
 
 async def test_one_order_is_checked_alone(sessions: Sessions) -> None:

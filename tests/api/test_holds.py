@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import col, select
 
 from models.columns import now
+from models.inbox import InboxMessage
 from models.order import OrderHold
 from store.access import Grant
 from tests.api.conftest import PROBLEM, Api, As, give_key
@@ -94,6 +95,32 @@ async def test_all_holds_of_one_reason_are_tried_again(running: Api, as_role: As
     # The SKU is as unknown as before: the two that were tried again are held anew, by holds of their own.
     assert await eventually(attempts, lambda found: found[0] == found[1] > found[2])
     assert [await order.held() for order in orders] == [["unknown_sku"]] * 3
+
+
+async def test_holds_that_have_been_open_longest_are_tried_again_first(api: Api, as_role: As) -> None:
+    admin = as_role("admin")
+    # Neither the order of placing nor that of the numbers is that of the moments.
+    hours = {"T-1": 2, "T-2": 5, "T-3": 1, "T-4": 4, "T-5": 3}
+    numbers = {name: (await admin.post("/v1/orders", json=an_order(name))).json()["order_no"] for name in hours}
+    async with api.database.sessions() as session, session.begin():
+        for name, order_no in numbers.items():
+            session.add(
+                OrderHold(
+                    hold_id=f"{order_no}-H1",
+                    order_no=order_no,
+                    reason_code="unknown_sku",
+                    detail="x",
+                    owner_role="operations",
+                    opened_at=now() - timedelta(hours=hours[name]),
+                )
+            )
+    told = (await as_role("operations").post("/v1/holds:retry", json=BULK | {"limit": 3})).json()
+    assert (told["accepted"], told["more"]) == (3, True)
+    assert [result["order_no"] for result in told["results"]] == [numbers[name] for name in ("T-2", "T-4", "T-5")]
+    async with api.database.sessions() as session:
+        query = select(InboxMessage.order_no).where(InboxMessage.kind == "hold.decided")
+        decided = (await session.exec(query.order_by(col(InboxMessage.inbox_id)))).all()
+    assert list(decided) == [result["order_no"] for result in told["results"]]
 
 
 async def test_counts_tell_reason_age_and_day(api: Api, as_role: As) -> None:

@@ -1,9 +1,11 @@
-"""Orders at rest, brought there by the real activities: one that is finished, one that waits, one that was undone."""
+"""Orders at rest, brought there by the real activities: one finished, two that wait, one undone."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.testing import ActivityEnvironment
 
+from activities.approvals import ApprovalActivities, ApprovalInput
 from activities.invoices import InvoiceActivities
 from activities.orders import CancelInput, CloseInput, OrderActivities, WaitInput
 from activities.payments import PaymentActivities
@@ -15,17 +17,23 @@ from integrations.carrier.simulated import SimulatedCarrier
 from integrations.einvoice.simulated import SimulatedEInvoiceProvider
 from integrations.memory import Memory
 from integrations.payment.simulated import SimulatedPaymentProvider
+from models.access import Person
 from runtime.database import Sessions
+from tests.factories.approvals import gm_approval
 from tests.factories.books import open_books
-from tests.factories.orders import Line
+from tests.factories.orders import Line, place
 from tests.factories.payments import report
 from tests.factories.shipping import ready_to_ship, reported
+from workflows.order.contract import order_workflow_id
 
 PRICE = 11_300
 
 
 async def at_rest(sessions: Sessions) -> None:
-    """Afterwards SO-1 is completed with all that belongs to it, SO-2 waits for its money, SO-3 was cancelled."""
+    """Afterwards SO-1 is completed with all that belongs to it, SO-2 waits for its money, SO-3 was cancelled.
+
+    SO-4 waits for a general manager.
+    """
     await open_books(sessions)
     for order_no in ("SO-1", "SO-2", "SO-3"):
         await ready_to_ship(sessions, order_no, [Line(quantity=2)])
@@ -37,6 +45,7 @@ async def at_rest(sessions: Sessions) -> None:
         memory.close()
     wait = WaitInput("SO-2", "pay", 1, "payment.full", timedelta(hours=24))
     await ActivityEnvironment().run(OrderActivities(sessions).open_wait, wait)
+    await _ask(sessions)
 
 
 async def _finish(sessions: Sessions, memory: Memory) -> None:
@@ -61,3 +70,13 @@ async def _undo(sessions: Sessions, memory: Memory) -> None:
     await run(payments.refund_payments, step)
     await run(StockActivities(sessions, None).release_stock, step)
     await run(own.close_order, CloseInput("SO-3", "cancelled"))
+
+
+async def _ask(sessions: Sessions) -> None:
+    async with sessions() as session, session.begin():
+        session.add(Person(person_id="gina", name="Gina", roles=["gm"]))
+    await place(sessions, "SO-4")
+    asked = ApprovalInput("SO-4", "gm", 1, "normal_big", 1, gm_approval())
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, workflow_id=order_workflow_id("SO-4"))
+    await environment.run(ApprovalActivities(sessions).open_approval, asked)

@@ -55,6 +55,7 @@ def test_a_full_production_environment_is_accepted(production: None) -> None:
     [
         ("DATABASE_URL", None, "ORDERFLOW_DATABASE_URL must be set"),
         ("WEBHOOK_ALLOW_PRIVATE", "1", "ORDERFLOW_WEBHOOK_ALLOW_PRIVATE must be off"),
+        ("TIME_SCALE", "0.5", "ORDERFLOW_TIME_SCALE must be 1"),
         ("CARRIER_WEBHOOK_SECRET", None, "ORDERFLOW_CARRIER_WEBHOOK_SECRET must be set"),
         ("CARRIER_WEBHOOK_SECRET", DEVELOPMENT_WEBHOOK_SECRET, "ORDERFLOW_CARRIER_WEBHOOK_SECRET must be set"),
         ("CARRIER_WEBHOOK_SECRET", "short", "ORDERFLOW_CARRIER_WEBHOOK_SECRET must be set"),
