@@ -31,8 +31,10 @@ class ApprovalInput:
     flow_version: int
     approval: ApprovalNode
     content: str = ""
-    # Whether the order itself stands still until it is decided.
+    # Whether the order itself stands still until it is decided; otherwise it may have ended.
     order_waits: bool = True
+    # Who wants it, where that is not who placed the order; they do not decide about it either.
+    submitter: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ApprovalActivities:
                 approval = await session.get(Approval, approval_id)
                 if approval is not None:
                     await check_content(session, order, approval)
-                elif order.cancel_requested_at is None and not has_ended(order.lifecycle):
+                elif not asked.order_waits or not (order.cancel_requested_at or has_ended(order.lifecycle)):
                     approval = await _open(session, order, asked)
                 else:
                     standing = StepResult(await orders.standing(session, asked.order_no))
@@ -143,7 +145,7 @@ async def _in_turn(session: AsyncSession, moment: ApprovalMoment) -> tuple[Order
 
 async def _open(session: AsyncSession, order: Order, asked: ApprovalInput) -> Approval:
     people = await approvals.people(session)
-    case = approvals.case_of(order, people)
+    case = approvals.case_of(order, people, asked.submitter)
     node = asked.approval
     opened, times = first_round(node, people, case), schedule(node, 0, now())
     approval = Approval(

@@ -31,13 +31,6 @@ class Announcement(BaseModel):
     reason: str | None = None
 
 
-class Decision(BaseModel):
-    """What a person decided about a return that the rule did not approve."""
-
-    decision: Literal["approve", "reject"]
-    reason: str | None = None
-
-
 class UnitsFound(BaseModel):
     line_id: str
     resellable: Annotated[int, Field(ge=0)] = 0

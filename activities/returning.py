@@ -11,22 +11,23 @@ from temporalio import activity
 from activities.failures import translated
 from activities.posting import post_unposted
 from activities.restocking import take_in
-from activities.return_messages import Announcement, Decision, Receipt, read
+from activities.return_messages import Announcement, Receipt, read
 from activities.revenue import recognise
 from activities.step import StepResult
+from domain.approval import ApprovalState
 from domain.returning import NotReturnable, ReturnState, check_returnable
+from models.approval import Approval
 from models.columns import now
 from models.inbox import InboxMessage
 from models.order import Order
 from models.returning import Return, ReturnLine
 from runtime.database import Sessions
-from store import events, holds, inbox, orders, returning, stock
+from store import approvals, events, holds, inbox, orders, returning, stock
 from store.events import Event
 from store.holds import Reason
 from store.journal import PostingContext
 
 RETURN_REQUESTED = "return.requested"
-RETURN_DECIDED = "return.decided"
 RETURN_RECEIVED = "return.received"
 _UNDECIDED = "return_undecided"
 
@@ -49,12 +50,22 @@ class ReturnFact:
 
 
 @dataclass(frozen=True)
+class ReturnConsent:
+    """An approval of a return that is over."""
+
+    order_no: str
+    return_no: str
+    approval_id: str
+
+
+@dataclass(frozen=True)
 class ReturnResult(StepResult):
     """How the return stands after the step; `granted`: money is to go back. No state: there is no such return."""
 
     state: str | None = None
     goods_due_at: datetime | None = None
     granted: bool = False
+    requested_by: str = ""
 
 
 class ReturnActivities:
@@ -65,7 +76,7 @@ class ReturnActivities:
 
     @activity.defn
     async def open_return(self, step: ReturnStep) -> ReturnResult:
-        """Effect: the return is on record: approved by rule, waiting for a decision (a hold says so), or rejected.
+        """Effect: the return is on record: approved by rule, to be decided by people, or rejected.
         Key: the return's number.
         Fails: order_not_found, return_unreadable (final).
         """
@@ -82,24 +93,19 @@ class ReturnActivities:
                 return await _result(session, step.order_no, row)
 
     @activity.defn
-    async def decide_return(self, fact: ReturnFact) -> ReturnResult:
-        """Effect: the return is approved or rejected by the first decision that came; later ones are on record as late.
-        Key: the return's state.
-        Fails: order_not_found, return_unreadable (final).
+    async def settle_return(self, consent: ReturnConsent) -> ReturnResult:
+        """Effect: the return is approved or rejected as people have decided. Where nobody did in time, a hold says that
+            it waits still, until somebody does.
+        Key: the return's state; the open hold.
+        Fails: order_not_found, approval_not_found (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, fact.order_no)
-                row = await returning.find(session, fact.return_no)
-                message = await _message(session, order, fact, RETURN_DECIDED)
-                if row is None or message is None:
-                    return await _result(session, fact.order_no, row, "ignored")
-                if row.state != ReturnState.REQUESTED:
-                    inbox.mark_applied(message, "too_late")
-                    return await _result(session, fact.order_no, row, message.outcome or "too_late")
-                await _decide(session, order, row, message)
-                inbox.mark_applied(message, "effective")
-                return await _result(session, fact.order_no, row, "effective")
+                order = await orders.lock(session, consent.order_no)
+                row = await returning.find(session, consent.return_no)
+                if row is not None and row.state == ReturnState.REQUESTED:
+                    await _settle(session, order, row, await approvals.get(session, consent.approval_id))
+                return await _result(session, consent.order_no, row)
 
     @activity.defn
     async def receive_return(self, fact: ReturnFact) -> ReturnResult:
@@ -154,7 +160,7 @@ async def _result(
 ) -> ReturnResult:
     standing = await orders.standing(session, order_no)
     state, due = (row.state, row.goods_due_at) if row is not None else (None, None)
-    return ReturnResult(standing, held, outcome, state, due, granted)
+    return ReturnResult(standing, held, outcome, state, due, granted, row.requested_by if row is not None else "")
 
 
 async def _message(session: AsyncSession, order: Order, fact: ReturnFact, kind: str) -> InboxMessage | None:
@@ -212,17 +218,13 @@ async def _open(session: AsyncSession, order: Order, return_no: str, message: In
 
 
 async def _judge(session: AsyncSession, order: Order, row: Return, line_ids: Sequence[str]) -> None:
-    """Afterwards the return is approved by rule, or a hold says that somebody has to decide."""
+    """Afterwards the return is approved, if the rule says so."""
     policy = await returning.policy_of(session, order.entity_id)
     known = await returning.arrived(session, order.order_no)
     since = [known[line_id].delivered_at for line_id in line_ids]
     worth = PostingContext.of(order, now()).conversion.base_of(row.worth_minor)
     if policy.approves(worth, since, row.requested_at):
         await _approve(session, order, row, Event("return.approved", {"return_no": row.return_no, "by": "rule"}))
-        return
-    told = {"return_no": row.return_no, "worth_minor": row.worth_minor, "currency": row.currency}
-    reason = Reason(_UNDECIDED, "a return waits for a decision", told, blocking=False)
-    await holds.open_hold(session, order, reason)
 
 
 async def _approve(session: AsyncSession, order: Order, row: Return, event: Event) -> None:
@@ -233,20 +235,27 @@ async def _approve(session: AsyncSession, order: Order, row: Return, event: Even
     await events.record(session, order, event)
 
 
-async def _decide(session: AsyncSession, order: Order, row: Return, message: InboxMessage) -> None:
-    said = read(message, Decision)
-    row.decision_reason = said.reason
-    told = {"return_no": row.return_no, "by": message.actor}
-    if said.decision == "approve":
-        await _approve(session, order, row, _event("return.approved", told, message))
-    else:
-        row.state, row.decided_by = ReturnState.REJECTED.value, message.actor
-        row.decided_at = row.closed_at = now()
-        await events.record(session, order, _event("return.rejected", told, message))
+async def _settle(session: AsyncSession, order: Order, row: Return, approval: Approval) -> None:
+    told = {"return_no": row.return_no, "by": approval.closed_by, "approval_id": approval.approval_id}
+    match ApprovalState(approval.state):
+        case ApprovalState.APPROVED:
+            row.decision_reason = await approvals.last_comment(session, approval.approval_id)
+            await _approve(session, order, row, Event("return.approved", told, actor=approval.closed_by or ""))
+        case ApprovalState.REJECTED | ApprovalState.WITHDRAWN:
+            row.decision_reason = await approvals.last_comment(session, approval.approval_id)
+            row.state, row.decided_by = ReturnState.REJECTED.value, approval.closed_by
+            row.decided_at = row.closed_at = now()
+            await events.record(session, order, Event("return.rejected", told, actor=approval.closed_by or ""))
+        case ApprovalState.TIMED_OUT:
+            facts = {"return_no": row.return_no, "worth_minor": row.worth_minor, "currency": row.currency}
+            reason = Reason(_UNDECIDED, "nobody has decided about a return in time", facts, blocking=False)
+            await holds.open_hold(session, order, reason)
+        case _:
+            return
     waiting = [one for one in await returning.of_order(session, order.order_no) if one.row.state == "requested"]
     if not waiting:
         decided = f"return {row.state}"
-        await holds.resolve(session, order, (_UNDECIDED,), "decided", by=message.actor, reason=decided)
+        await holds.resolve(session, order, (_UNDECIDED,), "decided", by=approval.closed_by or "", reason=decided)
 
 
 def _event(kind: str, told: dict[str, Any], message: InboxMessage) -> Event:

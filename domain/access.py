@@ -20,7 +20,6 @@ class Permission(StrEnum):
     PAYMENTS_READ = "payments:read"
     REFUNDS_GRANT = "refunds:grant"
     RETURNS_ASK = "returns:ask"
-    RETURNS_DECIDE = "returns:decide"
     STOCK_READ = "stock:read"
     STOCK_RECEIVE = "stock:receive"
     SHIPPING_READ = "shipping:read"
@@ -105,8 +104,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     ),
     Role.SALES: frozenset(_SALES),
     Role.MANAGER: frozenset(
-        _SALES
-        | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT, Permission.RETURNS_DECIDE},
+        _SALES | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT},
     ),
     # They settle what has gone up to them, and nothing else.
     Role.GM: frozenset(_OVERSIGHT | {Permission.ORDERS_RESOLVE}),
@@ -135,7 +133,6 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.PAYMENTS_READ,
             Permission.REFUNDS_GRANT,
             Permission.RETURNS_ASK,
-            Permission.RETURNS_DECIDE,
             Permission.STOCK_READ,
             Permission.SHIPPING_READ,
             Permission.PRODUCTS_READ,

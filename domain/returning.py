@@ -7,6 +7,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from domain.errors import DomainError
+from domain.flow.approval_node import ApprovalNode
 from domain.order_number import base32
 
 
@@ -21,6 +22,20 @@ class ReturnState(StrEnum):
 
 
 OPEN = frozenset({ReturnState.REQUESTED, ReturnState.APPROVED})
+
+_A_DAY = {"timeout": "P1D", "remind": ["PT12H", "-PT2H"], "keep_previous": True}
+CONSENT = ApprovalNode.model_validate(
+    {
+        "kind": "approval",
+        "assignees": [{"role": "service"}],
+        "timeout": "P1D",
+        "remind": ["PT12H", "-PT2H"],
+        "escalate": [{"to": [{"role": "manager"}], **_A_DAY}, {"to": [{"role": "gm"}], **_A_DAY}],
+        "comment_required": ["rejected"],
+        "outcomes": {"approved": "approved", "rejected": "rejected"},
+    }
+)
+"""Who is asked about a return that the rule does not approve, and for how long."""
 
 RETURN_REASONS: Mapping[str, tuple[str, str]] = {
     "changed_mind": ("不想要了", "The buyer does not want it any more"),

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.approval import ApprovalState, Asked, Case, Colleague, Round, Schedule
+from domain.approval import ApprovalState, Asked, Case, Colleague, Outcome, Round, Schedule
 from domain.errors import DomainError
 from models.approval import Approval, ApprovalAssignment, ApprovalTrailEntry
 from models.columns import now
@@ -121,10 +121,10 @@ async def people(session: AsyncSession) -> dict[str, Colleague]:
     }
 
 
-def case_of(order: Order, people: dict[str, Colleague]) -> Case:
-    """Whose order it is: the salesperson's, if they are one of us, otherwise whoever placed it."""
-    interested = frozenset({order.placed_by, order.salesperson} - {None, ""})
-    submitter = order.salesperson if order.salesperson in people else order.placed_by
+def case_of(order: Order, people: dict[str, Colleague], asker: str = "") -> Case:
+    """Whose wish it is: the asker's, the salesperson's if they are one of us, or else of whoever placed the order."""
+    interested = frozenset({order.placed_by, order.salesperson, asker} - {None, ""})
+    submitter = asker or (order.salesperson if order.salesperson in people else order.placed_by)
     return Case(submitter, frozenset(str(person) for person in interested))
 
 
@@ -194,9 +194,12 @@ async def void(
 ) -> list[str]:
     """Afterwards no approval of the order is open or granted: what was approved is no longer so. Returns their ids.
 
-    Whoever changes what an order is about calls this; who only breaks it off names the open ones alone.
+    Whoever changes what an order is about calls this; who only breaks it off names the open ones alone. What others ask
+    about the order, such as a return of it, stays as it is.
     """
-    query = select(Approval).where(Approval.order_no == order.order_no, col(Approval.state).in_(states))
+    query = select(Approval).where(
+        Approval.order_no == order.order_no, Approval.content == "", col(Approval.state).in_(states)
+    )
     found = (await session.exec(query.order_by(col(Approval.approval_id)))).all()
     for approval in found:
         await void_one(session, order, approval, reason)
@@ -207,6 +210,12 @@ async def void_one(session: AsyncSession, order: Order, approval: Approval, reas
     """Afterwards this approval counts for nothing."""
     close(order, approval, ApprovalState.VOIDED, "orderflow")
     await note(session, order, approval, Told("voided", data={"reason": reason}))
+
+
+async def last_comment(session: AsyncSession, approval_id: str) -> str | None:
+    """What whoever closed the approval had to say."""
+    closing = [one for one in await trail(session, approval_id) if one.kind in ("decided", "withdrawn")]
+    return next((one.comment for one in reversed(closing) if one.outcome == Outcome.EFFECTIVE), None)
 
 
 async def waiting_words(session: AsyncSession, approval: Approval) -> Sequence[InboxMessage]:

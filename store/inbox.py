@@ -210,7 +210,7 @@ async def forget_hand_over(session: AsyncSession, only: str | None = None) -> li
                                                    'stock.replenished', 'order.adjusted', 'approval.decided',
                                                    'hold.decided'))
                -- Refunds have a life of their own; of those that began lately nobody knows how far they had come.
-               OR (starts_with(m.kind, 'return.') AND m.applied_at IS NULL)
+               OR ((starts_with(m.kind, 'return.') OR m.kind = 'approval.decided') AND m.applied_at IS NULL)
                OR (starts_with(m.kind, 'return.') AND EXISTS (
                    SELECT 1 FROM returns t WHERE t.order_no = m.order_no
                    AND starts_with(m.message_id, 'return/' || t.return_no)

@@ -127,7 +127,7 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
             able.payments.apply_payment,
             able.refunding.grant_refund,
             able.returning.open_return,
-            able.returning.decide_return,
+            able.returning.settle_return,
             able.returning.receive_return,
             able.returning.expire_return,
             able.shipping.apply_scan,

@@ -25,9 +25,8 @@ from workflows.returns.handle import ReturnHandle
 ORDER_PLACED = "order.placed"
 REFUND_REQUESTED = "refund.requested"
 RETURN_REQUESTED = "return.requested"
-RETURN_DECIDED = "return.decided"
 RETURN_RECEIVED = "return.received"
-_OF_RETURNS = frozenset({RETURN_REQUESTED, RETURN_DECIDED, RETURN_RECEIVED})
+_OF_RETURNS = frozenset({RETURN_REQUESTED, RETURN_RECEIVED})
 _LANES = 16
 _LANE_CAPACITY = 500
 _AT_ONCE = 50
@@ -137,13 +136,14 @@ class HandOver:
             await handle.refund(RefundInput(order.input, message.inbox_id), message.message_id)
             return
         signal = FactSignal(message.inbox_id, message.message_id)
-        if message.kind == approvals.DECIDED and await self._tell_asker(handle, message, signal):
-            return
-        if message.kind in _OF_RETURNS:
-            # Messages about a return are called `return/<its number>/...`.
-            return_no = message.message_id.split("/")[1]
+        asker = await self._asker(message)
+        if message.kind in _OF_RETURNS or asker.startswith("return/"):
+            # Messages about a return are called `return/<its number>/...`, as its workflow is.
+            return_no = (asker or message.message_id).split("/")[1]
             asked = ReturnInput((await self._input(message.order_no)).input, return_no)
             await ReturnHandle(self._client, return_no).tell(asked, message.kind, signal)
+            return
+        if asker and await handle.tell(message.kind, signal, asker):
             return
         if await handle.tell(message.kind, signal):
             return
@@ -155,11 +155,12 @@ class HandOver:
                 return
         await handle.follow_up(order.input, message.kind, signal)
 
-    async def _tell_asker(self, handle: OrderHandle, message: Pending, signal: FactSignal) -> bool:
-        """A decision goes to the workflow that asked for it, which need not be the order's own."""
+    async def _asker(self, message: Pending) -> str:
+        """A decision goes to the workflow that asked for it, which need not be the order's own; none for others."""
+        if message.kind != approvals.DECIDED:
+            return ""
         async with self._sessions() as session:
-            asker = await approvals.asking_workflow(session, message.inbox_id)
-        return asker is not None and await handle.tell(message.kind, signal, asker)
+            return await approvals.asking_workflow(session, message.inbox_id) or ""
 
     async def _input(self, order_no: str) -> OpenOrder:
         async with self._sessions() as session:

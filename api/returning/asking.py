@@ -1,9 +1,9 @@
 """Taking in what is said about returns: what cannot be is refused at once, the rest is committed and on its way."""
 
 from api.inbox.door import API, take
-from api.inbox.hand_over import RETURN_DECIDED, RETURN_RECEIVED, RETURN_REQUESTED, HandOver
+from api.inbox.hand_over import RETURN_RECEIVED, RETURN_REQUESTED, HandOver
 from api.orders.seen import Seen
-from api.returning.schemas import DecisionSent, ReturnAsked, ReturnReceived, ReturnTaken
+from api.returning.schemas import ReturnAsked, ReturnReceived, ReturnTaken
 from api.returning.seen import SeenReturn
 from domain.refunding import UnknownLine
 from domain.returning import Announced, ReturnNotOpen, ReturnState, check_returnable, received_of, return_number
@@ -31,19 +31,6 @@ async def _check(seen: Seen, asked: ReturnAsked) -> None:
         raise UnknownLine(line_id=unknown[0])
     wanted = {line.line_id: line.quantity for line in asked.lines}
     check_returnable(wanted, await returning.returnable(seen.session, seen.order_no))
-
-
-async def decide(
-    seen: SeenReturn, sent: DecisionSent, body: str, hand_over: HandOver | None
-) -> tuple[ReturnTaken, bool]:
-    """Afterwards the decision is committed; and whether it had come before. Raises ReturnNotOpen."""
-    row, actor = seen.row, seen.caller.actor
-    message_id = f"{return_workflow_id(row.return_no)}/decision/{actor}"
-    if await inbox.find(seen.session, API, message_id) is None and row.state != ReturnState.REQUESTED:
-        raise ReturnNotOpen(return_no=row.return_no, state=row.state)
-    message = Incoming(API, message_id, RETURN_DECIDED, row.order_no, body, sent.model_dump(mode="json"), actor)
-    receipt = await take(seen.session, message, hand_over)
-    return ReturnTaken.of(row.order_no, row.return_no), receipt.repeated
 
 
 async def take_in(

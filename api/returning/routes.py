@@ -11,9 +11,9 @@ from api.inbox.door import HandOverDep
 from api.orders.seen import ToReturn
 from api.paging import ExchangeDep, Keyset, Page, page_of
 from api.problem import Refused
-from api.returning.asking import ask, decide, take_in
-from api.returning.schemas import DecisionSent, ReturnAsked, ReturnQuery, ReturnReceived, ReturnTaken, ReturnView
-from api.returning.seen import Reader, ReturnToDecide, ReturnToRead, ReturnToReceive
+from api.returning.asking import ask, take_in
+from api.returning.schemas import ReturnAsked, ReturnQuery, ReturnReceived, ReturnTaken, ReturnView
+from api.returning.seen import Reader, ReturnToRead, ReturnToReceive
 from api.verbatim import verbatim
 from store import returning
 
@@ -25,7 +25,7 @@ _NEWEST: Final = Keyset("returns", (datetime, str))
 async def announce_return(
     seen: ToReturn, asked: ReturnAsked, request: Request, response: Response, hand_over: HandOverDep
 ) -> ReturnTaken:
-    """Delivered goods are to come back. Approved by rule, or waits for a decision; then for the goods."""
+    """Delivered goods are to come back. Approved by rule or by people (`/v1/approvals`); then its goods are awaited."""
     return _answered(response, *await ask(seen, asked, await verbatim(request), hand_over))
 
 
@@ -41,14 +41,6 @@ async def list_returns(
 @router.get("/v1/returns/{return_no}", summary="One return")
 async def get_return(seen: ReturnToRead) -> ReturnView:
     return ReturnView.of(seen.found, seen.caller)
-
-
-@router.post("/v1/returns/{return_no}/decision", status_code=202, summary="Decide a return")
-async def decide_return(
-    seen: ReturnToDecide, sent: DecisionSent, request: Request, response: Response, hand_over: HandOverDep
-) -> ReturnTaken:
-    """For returns that the rule did not approve. 409 once it was decided."""
-    return _answered(response, *await decide(seen, sent, await verbatim(request), hand_over))
 
 
 @router.post("/v1/returns/{return_no}/receipt", status_code=202, summary="Take returned goods in")

@@ -58,13 +58,6 @@ class ReturnAsked(Body):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-class DecisionSent(Body):
-    """A person's decision about a return that the rule did not approve."""
-
-    decision: Literal["approve", "reject"]
-    reason: LongText
-
-
 class UnitsFound(Body):
     """How units of a line were found: to be sold again, damaged, or not accepted and not refunded."""
 
@@ -109,7 +102,11 @@ class ReturnTaken(BaseModel):
 
     @classmethod
     def of(cls, order_no: str, return_no: str, state: str = RECEIVED) -> Self:
-        links = {"self": f"/v1/returns/{return_no}", "order": f"/v1/orders/{order_no}"}
+        links = {
+            "self": f"/v1/returns/{return_no}",
+            "order": f"/v1/orders/{order_no}",
+            "approvals": f"/v1/approvals?order_no={order_no}",
+        }
         return cls(return_no=return_no, order_no=order_no, state=state, links=links)
 
 

@@ -28,15 +28,10 @@ class SeenReturn:
 
 
 Reader = Annotated[Principal, requires(Permission.ORDERS_READ)]
-Decider = Annotated[Principal, requires(Permission.RETURNS_DECIDE)]
 Receiver = Annotated[Principal, requires(Permission.STOCK_RECEIVE)]
 
 
 async def _to_read(return_no: Key, caller: Reader, session: SessionDep) -> SeenReturn:
-    return SeenReturn(await returning.in_sight(session, return_no, caller), caller, session)
-
-
-async def _to_decide(return_no: Key, caller: Decider, session: SessionDep) -> SeenReturn:
     return SeenReturn(await returning.in_sight(session, return_no, caller), caller, session)
 
 
@@ -45,5 +40,4 @@ async def _to_receive(return_no: Key, caller: Receiver, session: SessionDep) -> 
 
 
 ReturnToRead = Annotated[SeenReturn, Depends(_to_read)]
-ReturnToDecide = Annotated[SeenReturn, Depends(_to_decide)]
 ReturnToReceive = Annotated[SeenReturn, Depends(_to_receive)]

@@ -258,7 +258,7 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "wait_overdue": HoldReason(Role.OPERATIONS, _DAY, "等待超时", "What was awaited did not come"),
     "invoice_rejected": HoldReason(Role.FINANCE, _DAY, "开票被拒", "Invoice rejected"),
     "invoice_unavailable": HoldReason(Role.OPERATIONS, _SOON, "开票服务不可用", "Invoicing cannot be reached"),
-    "return_undecided": HoldReason(Role.SERVICE, _DAY, "退货待审", "A return waits for a decision", core=False),
+    "return_undecided": HoldReason(Role.SERVICE, _DAY, "退货待审", "Nobody has decided about a return", core=False),
     "posting_failed": HoldReason(Role.FINANCE, _SOON, "记账失败", "Posting failed"),
     "refund_failed": HoldReason(
         Role.FINANCE, _SOON, "退款失败", "Refund failed", above=(Role.OPERATIONS, Role.GM, Role.CEO)

@@ -45,7 +45,7 @@ SELECT a.approval_id AS key, a.order_no, 'the order has ended at ' || CAST(o.clo
        'approval ' || a.node || ' is open' AS rhs
 FROM approvals a JOIN orders o ON o.order_no = a.order_no
 WHERE (CAST(:only AS text) IS NULL OR a.order_no = :only)
-  AND a.state = 'open' AND o.closed_at IS NOT NULL AND a.workflow_id = 'order/' || o.order_no
+  AND a.state = 'open' AND o.closed_at IS NOT NULL AND a.content = ''
 """)
 
 

@@ -191,7 +191,7 @@ async def test_order_whose_approval_is_gone_is_found(sessions: Sessions, stateme
 
 
 async def test_approval_that_others_ask_about_an_ended_order_is_no_discrepancy(sessions: Sessions) -> None:
-    another = "UPDATE approvals SET workflow_id = 'return/RT-1'"
+    another = "UPDATE approvals SET content = 'return RT-1'"
     await _damage(sessions, another, "UPDATE orders SET closed_at = now(), waiting_for = NULL WHERE order_no = 'SO-4'")
     assert "ended_orders_ask_nobody" not in await _checked(sessions, order_no="SO-4")
 

@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 
+from activities.orders import CloseInput, OrderActivities
 from activities.payments import PaymentActivities
 from activities.refunding import RefundActivities
-from activities.returning import ReturnActivities, ReturnFact, ReturnStep
+from activities.returning import ReturnActivities, ReturnConsent, ReturnFact, ReturnResult, ReturnStep
 from activities.revenue import RevenueActivities
 from activities.step import Step
 from integrations.memory import Memory
 from integrations.payment.simulated import SimulatedPaymentProvider
+from models.access import Person
+from models.approval import Approval
 from models.columns import now
 from models.masters import LegalEntity
+from models.order import OrderLine
+from models.returning import Return
 from runtime.database import Sessions
 from store import orders
 from tests.conftest import Database
@@ -22,7 +27,7 @@ from tests.factories.deliveries import deliver
 from tests.factories.orders import Line, place
 from tests.factories.payments import open_holds, order_row, refunds, report, story
 from tests.factories.refunding import ask, units
-from tests.factories.returning import NUMBER, announced, decided, found_of, line, received, row_of
+from tests.factories.returning import NUMBER, announced, asked_about, found_of, line, received, row_of, say
 from tests.factories.stock import is_sound, level, stocked
 
 STEP = Step("SO-1", "return")
@@ -51,6 +56,9 @@ class Desk:
     async def opened(self, quantity: int = 1) -> str | None:
         step = await announced(self.sessions, {"1": quantity})
         return (await self.returning.open_return(step)).state
+
+    async def settle(self, approval_id: str) -> ReturnResult:
+        return await self.returning.settle_return(ReturnConsent("SO-1", NUMBER, approval_id))
 
     async def receive(self, *found: dict[str, Any], receipt_id: str = "R-1", last: bool = True) -> str:
         fact = await received(self.sessions, *found, receipt_id=receipt_id, last=last)
@@ -171,27 +179,70 @@ async def test_what_the_rule_does_not_approve_waits_for_a_person(
         for name, value in policy.items():
             setattr(entity, name, value)
     await desk.sold(days_ago=days_ago)
-    assert await desk.opened() == "requested"
+    assert (await desk.opened(), await open_holds(desk.sessions)) == ("requested", {})
+    approval_id = await asked_about(desk.sessions)
+    assert (await desk.settle(approval_id)).state == "requested"
+    assert await say(desk.sessions, approval_id, "approve") == "effective"
+    done = await desk.settle(approval_id)
+    assert (done.state, done.requested_by, await open_holds(desk.sessions)) == ("approved", "keeper", {})
+    assert done.goods_due_at is not None
+    assert (await row_of(desk.sessions)).decided_by == "sven"
+
+
+async def test_settling_twice_has_one_effect_and_the_first_decision_counts(desk: Desk) -> None:
+    await desk.sold(days_ago=30)
+    await desk.opened()
+    approval_id = await asked_about(desk.sessions)
+    assert await say(desk.sessions, approval_id, "reject") == "effective"
+    first, again = await desk.settle(approval_id), await desk.settle(approval_id)
+    assert (first.state, again.state) == ("rejected", "rejected")
+    assert (await story(desk.sessions)).count("return.rejected") == 1
+    assert await say(desk.sessions, approval_id, "approve", "mona") == "superseded"
+    assert (await desk.settle(approval_id)).state == "rejected"
+    row = await row_of(desk.sessions)
+    assert (row.state, row.decided_by, row.decision_reason) == ("rejected", "sven", "seen")
+    assert await desk.receive(good(1)) == "too_late"
+    assert await refunds(desk.sessions) == {}
+
+
+async def test_return_that_nobody_decides_is_held_until_somebody_does(desk: Desk) -> None:
+    await desk.sold(days_ago=30)
+    await desk.opened()
+    approval_id = await asked_about(desk.sessions)
+    async with desk.sessions() as session, session.begin():
+        approval = await session.get_one(Approval, approval_id)
+        approval.state, approval.closed_at, approval.closed_by = "timed_out", now(), "orderflow"
+    for _again in range(2):
+        assert (await desk.settle(approval_id)).state == "requested"
     assert list(await open_holds(desk.sessions)) == ["return_undecided"]
     async with desk.sessions() as session:
         assert (await orders.standing(session, "SO-1")).blocking_holds == ()
-    done = await desk.returning.decide_return(await decided(desk.sessions, "approve"))
-    assert (done.outcome, done.state, await open_holds(desk.sessions)) == ("effective", "approved", {})
-    assert done.goods_due_at is not None
-    assert (await row_of(desk.sessions)).decided_by == "boss"
+    second = await asked_about(desk.sessions, visit=2)
+    assert await say(desk.sessions, second, "approve") == "effective"
+    assert ((await desk.settle(second)).state, await open_holds(desk.sessions)) == ("approved", {})
 
 
-async def test_deciding_twice_has_one_effect_and_the_first_decision_counts(desk: Desk) -> None:
+async def test_who_wants_the_return_does_not_decide_it(desk: Desk) -> None:
     await desk.sold(days_ago=30)
     await desk.opened()
-    rejected = await decided(desk.sessions, "reject")
-    first, again = await desk.returning.decide_return(rejected), await desk.returning.decide_return(rejected)
-    late = await desk.returning.decide_return(await decided(desk.sessions, "approve", "other"))
-    assert (first.outcome, again.outcome, late.outcome) == ("effective", "effective", "too_late")
-    row = await row_of(desk.sessions)
-    assert (row.state, row.decided_by, row.decision_reason) == ("rejected", "boss", "seen")
-    assert await desk.receive(good(1)) == "too_late"
-    assert await refunds(desk.sessions) == {}
+    async with desk.sessions() as session, session.begin():
+        (await session.get_one(Return, NUMBER)).requested_by = "sven"
+        session.add(Person(person_id="opal", name="Opal", roles=["operations"]))
+    approval_id = await asked_about(desk.sessions)
+    assert await say(desk.sessions, approval_id, "approve") == "not_assignee"
+    assert await say(desk.sessions, approval_id, "approve", "opal") == "effective"
+
+
+async def test_order_that_ends_leaves_what_is_asked_about_its_return(desk: Desk) -> None:
+    await desk.sold(days_ago=30, lifecycle="fulfilling")
+    await desk.opened()
+    approval_id = await asked_about(desk.sessions)
+    async with desk.sessions() as session, session.begin():
+        # The gift was never sent.
+        (await session.get_one(OrderLine, ("SO-1", "2"))).cancelled = 1
+    closed = await OrderActivities(desk.sessions).close_order(CloseInput("SO-1", "completed"))
+    assert closed.standing.lifecycle == "completed"
+    assert await say(desk.sessions, approval_id, "approve") == "effective"
 
 
 async def test_expiring_twice_has_one_effect(desk: Desk) -> None:
@@ -248,8 +299,7 @@ async def test_signals_past_the_door_move_nothing(desk: Desk) -> None:
     stranger = await desk.returning.open_return(ReturnStep("SO-1", "RT-NOBODY"))
     assert (stranger.state, stranger.outcome) == (None, "ignored")
     await desk.opened()
-    for forged in (ReturnFact("SO-1", NUMBER, 999), await decided(desk.sessions, "reject", return_no="RT-OTHER")):
-        fact = ReturnFact("SO-1", NUMBER, forged.inbox_id)
-        for act in (desk.returning.decide_return, desk.returning.receive_return):
-            assert (await act(fact)).outcome == "ignored"
+    for inbox_id in (999, (await received(desk.sessions, good(1), return_no="RT-OTHER")).inbox_id):
+        assert (await desk.returning.receive_return(ReturnFact("SO-1", NUMBER, inbox_id))).outcome == "ignored"
     assert (await row_of(desk.sessions)).state == "approved"
+    assert (await story(desk.sessions)).count("signal.ignored") == 2

@@ -8,9 +8,10 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from activities.returning import ReturnActivities, ReturnFact, ReturnStep
+from activities.approvals import ApprovalActivities
+from activities.returning import ReturnActivities, ReturnConsent, ReturnFact, ReturnStep
 from activities.revenue import RevenueActivities
-from activities.step import Step
+from activities.step import Fact, Step
 from domain.order_number import order_number
 from domain.returning import return_number
 from models.columns import now
@@ -21,6 +22,7 @@ from tests.api.conftest import PROBLEM, Api, As, give_key
 from tests.api.rows import counts
 from tests.factories.deliveries import deliver
 from tests.factories.requests import Body, an_order
+from tests.factories.returning import asked_about
 
 NUMBER = order_number("web", "T-1001")
 RETURNS = f"/v1/orders/{NUMBER}/returns"
@@ -71,7 +73,7 @@ async def test_a_return_is_on_record_before_it_is_answered(api: Api, channel: ht
     sent = json.dumps(a_return(reason="broken"), indent=2)
     answer = await channel.post(RETURNS, content=sent, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.headers["Location"]) == (202, OWN)
-    links = {"self": OWN, "order": f"/v1/orders/{NUMBER}"}
+    links = {"self": OWN, "order": f"/v1/orders/{NUMBER}", "approvals": f"/v1/approvals?order_no={NUMBER}"}
     assert answer.json() == {"return_no": RETURN_NO, "order_no": NUMBER, "state": "received", "links": links}
     async with api.database.sessions() as session:
         message = await session.get_one(InboxMessage, await inbox_id(api, f"return/{RETURN_NO}"))
@@ -167,22 +169,34 @@ async def test_a_return_that_cannot_be_is_refused_and_nothing_is_kept(
     assert await counts(api.database) == before
 
 
-async def test_a_decision_is_taken_while_there_is_something_to_decide(
+async def test_who_is_asked_about_a_return_finds_it_in_their_list_and_decides_it(
     api: Api, channel: httpx.AsyncClient, as_role: As
 ) -> None:
     entity = {"name": "Main", "functional_currency": "CNY", "time_zone": "Asia/Shanghai", "return_window_days": 0}
     assert (await as_role("admin").put("/v1/entities/main", json=entity)).status_code == 200
     await channel.post(RETURNS, json=a_return())
     assert await open_return(api) == "requested"
-    manager, verdict = as_role("manager"), {"decision": "approve", "reason": "a good customer"}
     assert (await as_role("warehouse").post(f"{OWN}/receipt", json=a_receipt())).json()["code"] == "return_not_open"
-    assert (await manager.post(f"{OWN}/decision", json={"decision": "perhaps"})).status_code == 422
-    assert (await manager.post(f"{OWN}/decision", json=verdict)).status_code == 202
-    fact = ReturnFact(NUMBER, RETURN_NO, await inbox_id(api, f"return/{RETURN_NO}/decision/manager"))
-    assert (await ReturnActivities(api.database.sessions).decide_return(fact)).state == "approved"
-    assert (await manager.post(f"{OWN}/decision", json=verdict)).headers["Idempotent-Replayed"] == "true"
-    late = await as_role("service").post(f"{OWN}/decision", json=verdict)
-    assert (late.status_code, late.json()["code"]) == (409, "return_not_open")
+    service, manager = as_role("service"), as_role("manager")
+    approval_id = await asked_about(api.database.sessions, RETURN_NO)
+    assert (await manager.get("/v1/approvals", params={"assignee": "me"})).json()["data"] == []
+    (mine,) = (await service.get("/v1/approvals", params={"assignee": "me"})).json()["data"]
+    assert (mine["approval_id"], mine["order_no"], mine["node"]) == (approval_id, NUMBER, f"return.{RETURN_NO}")
+    assert 23 * 3600 < mine["seconds_left"] <= 24 * 3600
+    own, consent = f"/v1/approvals/{approval_id}/decision", ReturnConsent(NUMBER, RETURN_NO, approval_id)
+    early = await manager.post(own, json={"decision": "approve"})
+    assert (early.status_code, early.json()["code"]) == (404, "approval_not_found")
+    silent = await service.post(own, json={"decision": "reject"})
+    assert (silent.status_code, silent.json()["errors"][0]["code"]) == (422, "comment_required")
+    word = await service.post(own, json={"decision": "approve", "comment": "a good customer"})
+    assert word.status_code == 202
+    fact = Fact(NUMBER, int(word.json()["decision_id"]))
+    assert (await ApprovalActivities(api.database.sessions).apply_decision(fact)).outcome == "effective"
+    assert (await ReturnActivities(api.database.sessions).settle_return(consent)).state == "approved"
+    late = await service.post(own, json={"decision": "reject", "comment": "no"}, headers={"Idempotency-Key": "late"})
+    assert (late.status_code, late.json()["code"]) == (409, "approval_not_open")
+    shown = (await channel.get(OWN)).json()
+    assert (shown["decided_by"], shown["decision_reason"]) == ("service", "a good customer")
 
 
 async def test_others_returns_do_not_exist(api: Api, approved: httpx.AsyncClient, as_role: As) -> None:
@@ -191,7 +205,6 @@ async def test_others_returns_do_not_exist(api: Api, approved: httpx.AsyncClient
     answers = [
         await stranger.get(OWN),
         await stranger.post(f"{OWN}/receipt", json=a_receipt()),
-        await stranger.post(f"{OWN}/decision", json={"decision": "reject", "reason": "no"}),
         await approved.get("/v1/returns/RT-NOBODY"),
     ]
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(404, "return_not_found")}
@@ -200,9 +213,6 @@ async def test_others_returns_do_not_exist(api: Api, approved: httpx.AsyncClient
 
 
 async def test_each_does_its_own_part(approved: httpx.AsyncClient, as_role: As) -> None:
-    verdict = {"decision": "reject", "reason": "no"}
     assert (await approved.post(f"{OWN}/receipt", json=a_receipt())).status_code == 403
-    assert (await approved.post(f"{OWN}/decision", json=verdict)).status_code == 403
-    assert (await as_role("warehouse").post(f"{OWN}/decision", json=verdict)).status_code == 403
     assert (await as_role("warehouse").post(RETURNS, json=a_return("A-2"))).status_code == 403
     assert (await as_role("finance").get(OWN)).status_code == 200

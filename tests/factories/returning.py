@@ -4,8 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from temporalio.testing import ActivityEnvironment
+
+from activities.approvals import ApprovalActivities, ApprovalInput
 from activities.returning import ReturnFact, ReturnStep
-from domain.returning import return_number
+from activities.step import Fact
+from domain.returning import CONSENT, return_number
+from models.access import Person
 from models.inbox import InboxMessage
 from models.order import OrderLine
 from models.returning import Return, ReturnLine
@@ -29,13 +34,32 @@ async def announced(
     return ReturnStep(order_no, return_no)
 
 
-async def decided(sessions: Sessions, decision: str, by: str = "boss", return_no: str = NUMBER) -> ReturnFact:
-    """A committed decision."""
-    message_id = f"return/{return_no}/decision/{by}"
-    inbox_id = await _commit(
-        sessions, "SO-1", message_id, "return.decided", {"decision": decision, "reason": "seen"}, by
+async def asked_about(sessions: Sessions, return_no: str = NUMBER, visit: int = 1) -> str:
+    """People are asked about the return as its workflow does it, for the first time or anew; the approval's id."""
+    async with sessions() as session, session.begin():
+        for person, role in (("sven", "service"), ("mona", "manager")):
+            await session.merge(Person(person_id=person, name=person.title(), roles=[role]))
+    row = await row_of(sessions, return_no)
+    asked = ApprovalInput(
+        row.order_no,
+        f"return.{return_no}",
+        visit,
+        "normal",
+        1,
+        CONSENT,
+        content=f"return {return_no}",
+        order_waits=False,
+        submitter=row.requested_by,
     )
-    return ReturnFact("SO-1", return_no, inbox_id)
+    return (await ActivityEnvironment().run(ApprovalActivities(sessions).open_approval, asked)).approval_id
+
+
+async def say(sessions: Sessions, approval_id: str, action: str, by: str = "sven") -> str:
+    """What becomes of the person's word about the return."""
+    said = {"approval_id": approval_id, "action": action, "comment": "seen"}
+    inbox_id = await _commit(sessions, "SO-1", f"{approval_id}/{by}", "approval.decided", said, by)
+    fact = Fact("SO-1", inbox_id)
+    return (await ActivityEnvironment().run(ApprovalActivities(sessions).apply_decision, fact)).outcome
 
 
 async def received(

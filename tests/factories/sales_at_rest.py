@@ -1,6 +1,5 @@
 """Orders at rest, brought there by the real activities: one finished, two that wait, one undone."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.testing import ActivityEnvironment
@@ -24,7 +23,6 @@ from tests.factories.books import open_books
 from tests.factories.orders import Line, place
 from tests.factories.payments import report
 from tests.factories.shipping import ready_to_ship, reported
-from workflows.order.contract import order_workflow_id
 
 PRICE = 11_300
 
@@ -77,6 +75,4 @@ async def _ask(sessions: Sessions) -> None:
         session.add(Person(person_id="gina", name="Gina", roles=["gm"]))
     await place(sessions, "SO-4")
     asked = ApprovalInput("SO-4", "gm", 1, "normal_big", 1, gm_approval())
-    environment = ActivityEnvironment()
-    environment.info = replace(environment.info, workflow_id=order_workflow_id("SO-4"))
-    await environment.run(ApprovalActivities(sessions).open_approval, asked)
+    await ActivityEnvironment().run(ApprovalActivities(sessions).open_approval, asked)

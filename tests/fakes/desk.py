@@ -30,6 +30,7 @@ STAFF: Mapping[str, Colleague] = {
     for one in (
         Colleague("gina", frozenset({"gm"}), superior="vera"),
         Colleague("vera"),
+        Colleague("sven", frozenset({"service"}), superior="mona"),
         Colleague("mona", frozenset({"manager"}), superior="gina"),
         Colleague("cora", frozenset({"ceo"})),
         Colleague("fred", frozenset({"finance"}), superior="cora"),

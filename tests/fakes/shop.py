@@ -26,7 +26,7 @@ from activities.orders import (
     WaitInput,
     WaitResult,
 )
-from activities.returning import ReturnFact, ReturnResult, ReturnStep
+from activities.returning import ReturnConsent, ReturnFact, ReturnResult, ReturnStep
 from activities.step import Fact, Step, StepResult
 from domain.approval import ApprovalState
 from domain.flow.decide import decide
@@ -111,7 +111,7 @@ class Shop:
             self.pay_refunds,
             self.credit_refunds,
             self.open_return,
-            self.decide_return,
+            self.settle_return,
             self.receive_return,
             self.expire_return,
             self.book_shipments,
@@ -311,11 +311,11 @@ class Shop:
         return self._of_return(self._step("open_return"))
 
     @activity.defn
-    async def decide_return(self, fact: ReturnFact) -> ReturnResult:
-        done = self._applied("decide_return", Fact(fact.order_no, fact.inbox_id))
-        if done.outcome == "applied" and self.returned == "requested":
-            self.returned = "approved"
-        return self._of_return(done)
+    async def settle_return(self, consent: ReturnConsent) -> ReturnResult:
+        decided = self.desk.opened[consent.approval_id].state
+        if decided in (ApprovalState.APPROVED, ApprovalState.REJECTED):
+            self.returned = decided.value
+        return self._of_return(self._step("settle_return"))
 
     @activity.defn
     async def receive_return(self, fact: ReturnFact) -> ReturnResult:

@@ -78,12 +78,11 @@ async def test_what_the_rule_does_not_take_back_is_for_a_person_to_decide(caller
     await caller.deliver(order_no)
     return_no = await announce(caller, order_no, 6)
     await until(caller, return_no, "requested")
-    assert [hold["reason_code"] for hold in (await caller.order(order_no))["holds"]] == ["return_undecided"]
     assert await receive(caller, return_no, resellable=6) == 409
-    decision = {"decision": "approve", "reason": "a good customer"}
-    answer = await caller.ask("POST", f"/v1/returns/{return_no}/decision", "manager", json=decision)
-    assert answer.status_code == 202, answer.text
-    await until(caller, return_no, "approved")
+    approval = await caller.decide(order_no, "service")
+    assert approval["node"] == f"return.{return_no}"
+    approved = await until(caller, return_no, "approved")
+    assert (approved["decided_by"], approved["decision_reason"]) == ("service", "looked into it")
     assert await receive(caller, return_no, resellable=5, damaged=1) == 202
     order = await caller.until(order_no, payment="refunded")
     assert (order["return"], await caller.stock(sku)) == ("full", (5, 0, 5))

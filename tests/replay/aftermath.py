@@ -1,9 +1,10 @@
 """Ways through the workflows beside an order's own: what is given back of it, and what comes back."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from tests.fakes.shop import Shop
-from tests.replay.acts import announce_return, ends, forge_refund, refund, tell_return
+from tests.replay.acts import announce_return, ends, forge_refund, refund, repeat, say, skip, tell_return
 from tests.replay.stage import Clock, Scenario
 
 
@@ -18,8 +19,19 @@ def _returns() -> Iterator[Scenario]:
     yield Scenario("return/taken_in", (announce_return, goods, ends("closed")))
     yield Scenario(
         "return/decided",
-        (announce_return, tell_return("return.decided"), goods, ends("closed")),
+        (announce_return, say("sven", "approve"), goods, ends("closed")),
         shop=lambda: Shop(returned="requested"),
+    )
+    yield Scenario(
+        "return/turned_down",
+        (announce_return, repeat("approval_decided", 999), say("sven", "reject"), ends("rejected")),
+        shop=lambda: Shop(returned="requested"),
+    )
+    yield Scenario(
+        "return/decided_late",
+        (announce_return, skip(timedelta(hours=25)), say("mona", "approve"), goods, ends("closed")),
+        shop=lambda: Shop(returned="requested"),
+        clock=Clock.SKIPPING,
     )
     yield Scenario("return/rejected", (announce_return, ends("rejected")), shop=lambda: Shop(returned="rejected"))
     yield Scenario("return/unknown", (announce_return, ends("ignored")), shop=lambda: Shop(returned=None))

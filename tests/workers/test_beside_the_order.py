@@ -1,10 +1,14 @@
 """Messages whose business has a life of its own: a refund and a return run beside their order, ended or not."""
 
+import json
+
 import pytest
 from temporalio.client import Client
 
 from api.inbox.hand_over import HandOver
 from domain.returning import return_number
+from models.approval import Approval
+from models.columns import now
 from store import inbox
 from store.inbox import Incoming, Pending
 from tests.workers.conftest import Books, is_running, signals
@@ -12,12 +16,36 @@ from workflows.refunding import refund_workflow_id
 from workflows.returns.contract import return_workflow_id
 
 
-async def commit(books: Books, order_no: str, kind: str, message_id: str) -> Pending:
+async def commit(books: Books, order_no: str, kind: str, message_id: str, body: str = "{}") -> Pending:
     """The message is committed by a process that died before it handed anything over."""
-    message = Incoming("api", message_id, kind, order_no, "{}", {"about": message_id}, "tests")
+    message = Incoming("api", message_id, kind, order_no, body, {"about": message_id}, "tests")
     async with books.sessions() as session, session.begin():
         receipt = await inbox.add(session, message)
     return Pending(receipt.inbox_id, order_no, kind, message_id)
+
+
+async def decide(books: Books, order_no: str, asker: str) -> Pending:
+    """A word is committed that somebody has said to an approval which this workflow asks for."""
+    asked = Approval(
+        approval_id="AP-1",
+        order_no=order_no,
+        node=asker.replace("/", "."),
+        visit=1,
+        workflow_id=asker,
+        flow_key="normal",
+        flow_version=1,
+        submitter="",
+        content=asker,
+        content_sha256="",
+        amount_minor=0,
+        currency="CNY",
+        rules={},
+        deadline_at=now(),
+    )
+    async with books.sessions() as session, session.begin():
+        await session.merge(asked)
+    body = json.dumps({"approval_id": "AP-1", "action": "approve"})
+    return await commit(books, order_no, "approval.decided", "approval/AP-1/decide/boss", body)
 
 
 async def end(books: Books, order_no: str) -> None:
@@ -48,13 +76,29 @@ async def test_a_return_hears_what_is_about_it_and_begins_again_where_it_was_los
     await end(books, placed.order_no)
     workflow_id = return_workflow_id(return_number(placed.order_no, "A-1"))
     asked = await commit(books, placed.order_no, "return.requested", workflow_id)
-    decided = await commit(books, placed.order_no, "return.decided", f"{workflow_id}/decision/boss")
-    assert await hand_over.deliver_all([asked, decided]) == 2
-    assert await signals(client, workflow_id) == [decided.inbox_id]
+    early = await commit(books, placed.order_no, "return.received", f"{workflow_id}/receipt/W-0")
+    assert await hand_over.deliver_all([asked, early]) == 2
+    assert await signals(client, workflow_id) == [early.inbox_id]
     await client.get_workflow_handle(workflow_id).terminate()
     received = await commit(books, placed.order_no, "return.received", f"{workflow_id}/receipt/W-1")
     assert await hand_over.deliver_all([received]) == 1
     assert await signals(client, workflow_id) == [received.inbox_id]
+    assert await is_running(client.get_workflow_handle(workflow_id))
+
+
+async def test_a_decision_about_a_return_goes_to_the_return_and_begins_it_again_where_it_was_lost(
+    books: Books, client: Client, hand_over: HandOver
+) -> None:
+    placed = await books.place()
+    await end(books, placed.order_no)
+    workflow_id = return_workflow_id(return_number(placed.order_no, "A-1"))
+    asked = await commit(books, placed.order_no, "return.requested", workflow_id)
+    decided = await decide(books, placed.order_no, workflow_id)
+    assert await hand_over.deliver_all([asked, decided]) == 2
+    assert await signals(client, workflow_id) == [decided.inbox_id]
+    await client.get_workflow_handle(workflow_id).terminate()
+    assert await hand_over.deliver_all([decided]) == 1
+    assert await signals(client, workflow_id) == [decided.inbox_id]
     assert await is_running(client.get_workflow_handle(workflow_id))
 
 
@@ -68,6 +112,7 @@ async def test_after_the_loss_of_temporal_what_is_under_way_beside_ended_orders_
         await commit(books, placed.order_no, "refund.requested", refund_workflow_id(placed.order_no, "F-1")),
         await commit(books, placed.order_no, "return.requested", return_id),
         await commit(books, placed.order_no, "return.received", f"{return_id}/receipt/W-1"),
+        await decide(books, placed.order_no, return_id),
     ]
     old = await commit(books, placed.order_no, "refund.requested", refund_workflow_id(placed.order_no, "F-0"))
     done = "applied_at = now(), received_at = now() - interval '40 days'"

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from tests.fakes.desk import Word
 from tests.fakes.patience import eventually
 from tests.fakes.shop import Shop
 from tests.workflows.conftest import TimeSkipping, an_order
@@ -32,6 +33,16 @@ class Running:
             self.shop.inbox[inbox_id] = None
         await self.handle.signal(RETURN_SIGNALS[kind], FactSignal(inbox_id))
 
+    @property
+    def asked(self) -> str:
+        return f"open_approval return.{self.handle.id.split('/')[1]}"
+
+    async def say(self, inbox_id: int, person: str, action: str) -> None:
+        """The person's word about the return, once they are asked."""
+        await self.until(self.asked)
+        self.shop.inbox[inbox_id] = Word(person, action)
+        await self.handle.signal("approval_decided", FactSignal(inbox_id))
+
     async def until(self, call: str, times: int = 1) -> None:
         async def calls() -> int:
             return self.shop.calls.count(call)
@@ -48,6 +59,7 @@ async def begin(time_skipping: TimeSkipping) -> AsyncIterator[Begin]:
 
         async def start(shop: Shop) -> Running:
             environment = await time_skipping()
+            shop.desk.clock = environment.get_current_time
             for queue in (ORDERS_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
                 worker = Worker(
                     environment.client,
@@ -74,25 +86,85 @@ async def test_goods_that_come_in_are_given_back_and_credited(begin: Begin) -> N
     assert sorted(running.shop.calls) == ["credit_refunds", "open_return", "pay_refunds", "receive_return"]
 
 
-async def test_a_fact_that_is_signalled_twice_is_applied_once(begin: Begin) -> None:
+async def test_what_people_approve_waits_for_its_goods(begin: Begin) -> None:
     running = await begin(Shop(returned="requested"))
     for _again in range(3):
-        await running.tell("return.decided", 1)
-    await running.until("decide_return")
+        await running.say(1, "sven", "approve")
+    await running.until("settle_return")
     await running.tell("return.received", 2)
     assert await running.handle.result() == "closed"
-    assert (running.shop.calls.count("decide_return"), running.shop.calls.count("pay_refunds")) == (1, 1)
+    assert running.shop.calls[:5] == ["open_return", running.asked, "apply_decision", running.asked, "settle_return"]
+    assert (running.shop.calls.count("apply_decision"), running.shop.calls.count("pay_refunds")) == (1, 1)
+
+
+async def test_what_people_reject_is_over(begin: Begin) -> None:
+    running = await begin(Shop(returned="requested"))
+    await running.say(1, "sven", "reject")
+    assert await running.handle.result() == "rejected"
+    assert "pay_refunds" not in running.shop.calls
 
 
 async def test_goods_that_come_before_the_decision_wait_for_no_money(begin: Begin) -> None:
     running = await begin(Shop(returned="requested"))
     await running.tell("return.received", 1)
     await running.until("receive_return")
-    await running.tell("return.decided", 2)
-    await running.until("decide_return")
+    await running.say(2, "sven", "approve")
+    await running.until("settle_return")
     assert "pay_refunds" not in running.shop.calls
     await running.tell("return.received", 3)
     assert await running.handle.result() == "closed"
+
+
+async def test_silence_goes_up_and_then_to_everybody_anew(begin: Begin) -> None:
+    running = await begin(Shop(returned="requested"))
+    await running.until(running.asked)
+    await running.environment.sleep(timedelta(hours=25))
+    await running.until("escalate_approval 0")
+    await running.environment.sleep(timedelta(hours=50))
+    await running.until("settle_return")
+    first, second = running.shop.desk.opened.values()
+    assert (first.state, first.at.level, second.asked.visit) == ("timed_out", 2, 2)
+    assert running.shop.calls.count("remind_approval 0") >= 2
+    running.shop.inbox[1] = Word("sven", "reject")
+    await running.handle.signal("approval_decided", FactSignal(1))
+    assert await running.handle.result() == "rejected"
+
+
+async def test_word_of_somebody_who_is_not_asked_changes_nothing(begin: Begin) -> None:
+    running = await begin(Shop(returned="requested"))
+    await running.say(1, "fred", "approve")
+    await running.until("apply_decision")
+    await running.say(2, "sven", "reject")
+    assert await running.handle.result() == "rejected"
+    assert running.shop.desk.outcomes == ["not_assignee", "effective"]
+
+
+async def test_decision_past_the_door_decides_nothing(begin: Begin) -> None:
+    running = await begin(Shop(returned="requested"))
+    await running.until(running.asked)
+    await running.tell("approval.decided", 9, forged=True)
+    await running.until("apply_decision forged")
+    assert running.shop.desk.still_open() != ()
+    await running.say(2, "sven", "reject")
+    assert await running.handle.result() == "rejected"
+
+
+async def test_decision_that_comes_after_the_end_is_heard_and_changes_nothing(begin: Begin) -> None:
+    shop = Shop(returned="requested")
+    running = await begin(shop)
+    await running.say(1, "sven", "reject")
+    assert await running.handle.result() == "rejected"
+    shop.inbox[2] = Word("mona", "approve")
+    again = await running.environment.client.start_workflow(
+        ReturnWorkflow.run,
+        ReturnInput(an_order("SO-LATE"), "RT-LATE"),
+        id=f"{running.handle.id}/again",
+        task_queue=ORDERS_QUEUE,
+        start_signal="approval_decided",
+        start_signal_args=[FactSignal(2)],
+    )
+    assert await again.result() == "rejected"
+    assert shop.desk.outcomes == ["effective", "superseded"]
 
 
 async def test_a_signal_past_the_door_gives_nothing_back(begin: Begin) -> None:

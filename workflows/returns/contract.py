@@ -20,6 +20,6 @@ class ReturnInput:
 
 # How a fact of each inbox kind reaches the return's workflow.
 RETURN_SIGNALS = {
-    "return.decided": "return_decided",
+    "approval.decided": "approval_decided",
     "return.received": "return_received",
 }

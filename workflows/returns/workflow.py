@@ -1,18 +1,23 @@
 """One return, from the wish to send goods back to the money and the credit note, whatever its order is doing."""
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.returning import ReturnActivities, ReturnFact, ReturnResult, ReturnStep
-    from domain.returning import OPEN, ReturnState
+    from activities.approvals import ApprovalActivities, ApprovalInput
+    from activities.returning import ReturnActivities, ReturnConsent, ReturnFact, ReturnResult, ReturnStep
+    from activities.step import Fact, StepResult
+    from domain.returning import CONSENT, OPEN, ReturnState
 
+from workflows import search_attributes
+from workflows.approval import decided
 from workflows.errand import carry_out
 from workflows.order.contract import FactSignal
 from workflows.order.course import Course
@@ -28,11 +33,18 @@ class _Arrival:
     inbox_id: int
 
 
+@dataclass(frozen=True)
+class _Answer(StepResult):
+    """What became of an approval, to be settled."""
+
+    consent: ReturnConsent = field(default_factory=lambda: ReturnConsent("", "", ""))
+
+
 @workflow.defn
 class ReturnWorkflow:
-    """Opens the return, waits for a decision where the rule gives none, then for the goods, and gives their price back.
+    """Opens the return, asks people where the rule says nothing, waits for the goods, and gives their price back.
 
-    Signals bring facts: `return_decided`, `return_received`. It ends with the return's state: closed, rejected or
+    Signals bring facts: `approval_decided`, `return_received`. It ends with the return's state: closed, rejected or
     expired, once nothing of it is left to do; a fact that comes later starts it again and finds that out.
     """
 
@@ -43,33 +55,78 @@ class ReturnWorkflow:
         self._about = ReturnStep(asked.order.order_no, asked.return_no)
         self._waiting: deque[_Arrival] = deque()
         self._heard: set[int] = set()
-        self._state: str | None = None
-        self._goods_due_at: datetime | None = None
+        self._known = ReturnResult()
+
+    @property
+    def _state(self) -> str | None:
+        return self._known.state
 
     @workflow.run
     async def run(self, asked: ReturnInput) -> str:
         await self._perform(ReturnActivities.open_return, self._about, "return.open")
+        asking = asyncio.create_task(self._ask_people())
         while self._state in OPEN or self._waiting:
-            if await self._has_fact():
+            if self._waiting:
                 await self._apply(self._waiting.popleft())
-            else:
+            elif await self._goods_are_late(asking):
                 await self._perform(ReturnActivities.expire_return, self._about, "return.expire")
+        await asking
         self._course.tell(f"return {asked.return_no}: {self._state or 'unknown'}")
         return self._state or "ignored"
 
-    async def _has_fact(self) -> bool:
-        """Waits for one; False: the goods have not come in time. Whoever has to decide has no such moment."""
-        due = self._goods_due_at if self._state == ReturnState.APPROVED else None
-        pause = None if due is None else max(due - workflow.now(), timedelta(0))
+    async def _goods_are_late(self, asking: "asyncio.Task[None]") -> bool:
+        """Waits for what comes next; True: it is the end of the time that goods have. Who decides has a clock apart."""
+        if asking.done():
+            # A defect of ours must show, not leave a return that nobody is asked about.
+            asking.result()
+        state, due = self._state, self._known.goods_due_at
+        pause = max(due - workflow.now(), timedelta(0)) if due and state == ReturnState.APPROVED else None
         try:
-            await workflow.wait_condition(lambda: bool(self._waiting), timeout=pause, timeout_summary="goods are due")
+            await workflow.wait_condition(
+                lambda: (
+                    bool(self._waiting) or self._state != state or (asking.done() and state == ReturnState.REQUESTED)
+                ),
+                timeout=pause,
+                timeout_summary="goods are due",
+            )
         except TimeoutError:
-            return False
-        return True
+            return True
+        return False
+
+    async def _ask_people(self) -> None:
+        """Afterwards somebody has decided: when nobody does, or what was asked is void, they are asked anew."""
+        visit = 0
+        while self._state == ReturnState.REQUESTED:
+            visit += 1
+            answer = await carry_out(self._course, partial(self._answer, visit))
+            await self._perform(ReturnActivities.settle_return, answer.consent, "return.settle")
+        if visit:
+            self._course.show(search_attributes.WAITING_FOR.value_unset(), search_attributes.DEADLINE.value_unset())
+
+    async def _answer(self, visit: int) -> _Answer:
+        order_no, return_no, flow = self._about.order_no, self._about.return_no, self._course.flow
+        asked = ApprovalInput(
+            order_no,
+            f"return.{return_no}",
+            visit,
+            flow.key,
+            flow.version,
+            CONSENT,
+            content=f"return {return_no}",
+            order_waits=False,
+            submitter=self._known.requested_by,
+        )
+        found = await decided(self._course, asked)
+        return _Answer(found.result.standing, consent=ReturnConsent(order_no, return_no, found.approval_id))
 
     async def _apply(self, arrival: _Arrival) -> None:
+        if arrival.kind == "approval.decided":
+            word = Fact(self._about.order_no, arrival.inbox_id)
+            step = partial(self._course.local, ApprovalActivities.apply_decision, word, arrival.kind)
+            self._course.saw(await carry_out(self._course, step))
+            return
         fact = ReturnFact(self._about.order_no, self._about.return_no, arrival.inbox_id)
-        result = await self._perform(_APPLIED_BY[arrival.kind], fact, arrival.kind)
+        result = await self._perform(ReturnActivities.receive_return, fact, arrival.kind)
         self._course.tell(f"{arrival.kind}: {result.outcome}")
         if result.granted:
             await give_back(self._course)
@@ -77,12 +134,14 @@ class ReturnWorkflow:
     async def _perform(self, method: Callable[[Any, Any], Awaitable[Any]], payload: Any, summary: str) -> ReturnResult:
         step = partial(self._course.local, method, payload, summary)
         result: ReturnResult = await carry_out(self._course, step)
-        self._state, self._goods_due_at = result.state, result.goods_due_at
+        if result.standing.version >= self._known.standing.version:
+            # People are asked beside: what is known of a later moment stays.
+            self._known = result
         return result
 
     @workflow.signal(description="Somebody decided about the return")
-    def return_decided(self, signal: FactSignal) -> None:
-        self._hear("return.decided", signal)
+    def approval_decided(self, signal: FactSignal) -> None:
+        self._hear("approval.decided", signal)
 
     @workflow.signal(description="Returned goods came in")
     def return_received(self, signal: FactSignal) -> None:
@@ -92,9 +151,3 @@ class ReturnWorkflow:
         if signal.inbox_id not in self._heard:
             self._heard.add(signal.inbox_id)
             self._waiting.append(_Arrival(kind, signal.inbox_id))
-
-
-_APPLIED_BY: dict[str, Callable[[Any, Any], Awaitable[Any]]] = {
-    "return.decided": ReturnActivities.decide_return,
-    "return.received": ReturnActivities.receive_return,
-}
