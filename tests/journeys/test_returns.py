@@ -1,8 +1,14 @@
 """Goods that come back of an order that has ended, as everybody outside sees it."""
 
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
 from tests.factories.sales import PRICE, a_sale
 from tests.fakes.caller import Caller, View
 from tests.fakes.patience import eventually
+from tests.fakes.running_stack import RunningStack
+from workflows.order.contract import FactSignal
+from workflows.returns.contract import return_workflow_id
 
 
 async def announce(caller: Caller, order_no: str, quantity: int) -> str:
@@ -71,7 +77,9 @@ async def test_a_part_of_a_delivered_order_comes_back(caller: Caller, sku: str) 
     assert sorted(kinds[-3:]) == ["invoice.credited", "refund.succeeded", "return.received"]
 
 
-async def test_what_the_rule_does_not_take_back_is_for_a_person_to_decide(caller: Caller, sku: str) -> None:
+async def test_what_the_rule_does_not_take_back_is_for_a_person_to_decide(
+    caller: Caller, stack: RunningStack, sku: str
+) -> None:
     await caller.receive(sku, 6)
     order_no = await caller.place(a_sale(sku, 6))
     await caller.pay(order_no, 6 * PRICE)
@@ -79,6 +87,12 @@ async def test_what_the_rule_does_not_take_back_is_for_a_person_to_decide(caller
     return_no = await announce(caller, order_no, 6)
     await until(caller, return_no, "requested")
     assert await receive(caller, return_no, resellable=6) == 409
+    client = await Client.connect(stack.facts["temporal_address"], data_converter=pydantic_data_converter)
+    # Whoever gets at Temporal decides nothing, and that is on record.
+    forged = client.get_workflow_handle(return_workflow_id(return_no))
+    await forged.signal("approval_decided", FactSignal(999_999))
+    await eventually(lambda: caller.kinds(order_no), lambda kinds: "signal.ignored" in kinds, 60.0)
+    await until(caller, return_no, "requested")
     approval = await caller.decide(order_no, "service")
     assert approval["node"] == f"return.{return_no}"
     approved = await until(caller, return_no, "approved")
