@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -33,11 +33,11 @@ class _Arrival:
     inbox_id: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Answer(StepResult):
     """What became of an approval, to be settled."""
 
-    consent: ReturnConsent = field(default_factory=lambda: ReturnConsent("", "", ""))
+    consent: ReturnConsent
 
 
 @workflow.defn
