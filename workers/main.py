@@ -21,6 +21,7 @@ from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes
 from workers.anchoring import Anchoring
 from workers.checks import ensure_schedules, further_checks
+from workers.local_first import LocalFirst
 from workers.signs_of_life import SignsOfLife
 from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
@@ -160,6 +161,7 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             max_heartbeat_throttle_interval=LONGEST_SILENCE,
             interceptors=[SignsOfLife(), StraySignals()],
+            workflow_runner=LocalFirst(),
         )
         for queue, activities in queues(able).items()
     ]

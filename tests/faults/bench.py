@@ -47,6 +47,7 @@ from tests.api.conftest import give_key
 from tests.conftest import Database
 from tests.fakes.patience import eventually
 from workers import wiring
+from workers.local_first import LocalFirst
 from workers.main import WORKFLOWS, queues
 from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
@@ -246,7 +247,7 @@ def _workers(client: Client, able: wiring.Capabilities, faults: Faults) -> list[
             workflows=WORKFLOWS if queue == ORDERS_QUEUE else (),
             activities=activities,
             # In the sandbox the workflow would load its options anew, the long pauses with them.
-            workflow_runner=UnsandboxedWorkflowRunner(),
+            workflow_runner=LocalFirst(UnsandboxedWorkflowRunner()),
             interceptors=[faults, StraySignals()],
         )
         for queue, activities in queues(able).items()

@@ -17,7 +17,6 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.checks import CheckInput, CheckResult
 from activities.outbox import RelayInput, RelayResult
@@ -30,6 +29,7 @@ from tests.factories.flows import order_facts
 from tests.fakes.patience import eventually
 from tests.fakes.shop import Shop
 from tests.replay.commands import Witness, commands_of
+from workers.local_first import LocalFirst
 from workers.main import WORKFLOWS
 from workflows.order.contract import (
     CARRIER_QUEUE,
@@ -187,7 +187,7 @@ async def perform(scenario: Scenario, server: Client, runner: WorkflowRunner | N
                 task_queue=queue,
                 workflows=WORKFLOWS if queue == ORDERS_QUEUE else (),
                 activities=[*shop.activities(), post.relay_outbox, post.run_checks],
-                workflow_runner=runner or SandboxedWorkflowRunner(),
+                workflow_runner=LocalFirst(runner),
                 interceptors=[witness],
                 max_cached_workflows=10,
                 # Local activities of one moment run in the order in which they were asked for.

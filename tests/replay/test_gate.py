@@ -15,6 +15,7 @@ from domain.order import Standing
 from tests.replay import recorded
 from tests.replay.scenarios import SCENARIOS
 from tests.replay.stage import perform
+from workers.local_first import LocalFirst
 from workers.main import WORKFLOWS
 from workflows import options
 from workflows.order import steps
@@ -26,7 +27,9 @@ AGREED = recorded.load_fingerprints()
 async def replay(name: str) -> None:
     """Outside the sandbox, which would load the unchanged modules anew."""
     replayer = Replayer(
-        workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=UnsandboxedWorkflowRunner()
+        workflows=WORKFLOWS,
+        data_converter=pydantic_data_converter,
+        workflow_runner=LocalFirst(UnsandboxedWorkflowRunner()),
     )
     await replayer.replay_workflow(recorded.load(recorded.files_of(name)[-1]))
 

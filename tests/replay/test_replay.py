@@ -13,6 +13,7 @@ from temporalio.worker import Replayer
 
 from tests.replay import recorded
 from tests.replay.scenarios import SCENARIOS
+from workers.local_first import LocalFirst
 from workers.main import WORKFLOWS
 
 # Folders of a machine, traces of its code, and the `pid@host` by which clients name themselves.
@@ -21,7 +22,7 @@ _OF_A_MACHINE = re.compile(r"/(home|root|Users|work|tmp|usr|opt|private)/|File \
 
 @pytest.mark.parametrize("file", recorded.files(), ids=lambda file: f"{file.parent.name}/{file.stem}")
 async def test_recorded_history_is_replayed_without_a_difference(file: Path) -> None:
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=LocalFirst())
     await replayer.replay_workflow(recorded.load(file))
 
 

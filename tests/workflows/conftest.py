@@ -18,6 +18,7 @@ from flows import builtin_flows
 from tests.factories.flows import order_facts
 from tests.fakes.desk import Word
 from tests.fakes.shop import Payment, Scan, Shop
+from workers.local_first import LocalFirst
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import (
     CARRIER_QUEUE,
@@ -91,6 +92,7 @@ async def start(time_skipping: TimeSkipping) -> AsyncIterator[Start]:
                     activities=shop.activities(),
                     # Every workflow task replays from the start: whatever is not deterministic shows.
                     max_cached_workflows=0,
+                    workflow_runner=LocalFirst(),
                 )
                 await workers.enter_async_context(worker)
             order_no = f"SO{uuid.uuid4().hex[:12].upper()}"

@@ -12,6 +12,7 @@ from activities.step import Step, StepResult
 from tests.fakes.patience import eventually
 from tests.fakes.shop import Payment, Shop
 from tests.workflows.conftest import Running, TimeSkipping, an_order
+from workers.local_first import LocalFirst
 from workflows.order.contract import CARRIER_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE, CancelRequest, order_workflow_id
 from workflows.order.workflow import OrderWorkflow
 
@@ -61,6 +62,7 @@ def _worker(environment: WorkflowEnvironment, shop: Shop, queue: str) -> Worker:
         workflows=workflows,
         activities=shop.activities(),
         max_cached_workflows=0,
+        workflow_runner=LocalFirst(),
     )
 
 

@@ -10,6 +10,7 @@ from temporalio.worker import Worker
 
 from tests.fakes.shop import Shop
 from tests.workflows.conftest import Start, TimeSkipping, an_order
+from workers.local_first import LocalFirst
 from workflows.order.contract import EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.refunding import RefundInput, RefundWorkflow, refund_workflow_id
 
@@ -31,6 +32,7 @@ async def refund(time_skipping: TimeSkipping) -> AsyncIterator[Refund]:
                     workflows=[RefundWorkflow] if queue == ORDERS_QUEUE else [],
                     activities=shop.activities(),
                     max_cached_workflows=0,
+                    workflow_runner=LocalFirst(),
                 )
                 await workers.enter_async_context(worker)
             order = an_order(f"SO{uuid.uuid4().hex[:12].upper()}")

@@ -15,6 +15,7 @@ from tests.fakes.desk import Word
 from tests.fakes.patience import eventually
 from tests.fakes.shop import Shop
 from tests.workflows.conftest import TimeSkipping, an_order
+from workers.local_first import LocalFirst
 from workflows.order.contract import EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE, FactSignal
 from workflows.returns.contract import RETURN_SIGNALS, ReturnInput, return_workflow_id
 from workflows.returns.workflow import ReturnWorkflow
@@ -67,6 +68,7 @@ async def begin(time_skipping: TimeSkipping) -> AsyncIterator[Begin]:
                     workflows=[ReturnWorkflow] if queue == ORDERS_QUEUE else [],
                     activities=shop.activities(),
                     max_cached_workflows=0,
+                    workflow_runner=LocalFirst(),
                 )
                 await workers.enter_async_context(worker)
             return_no = f"RT{uuid.uuid4().hex[:12].upper()}"
