@@ -9,6 +9,7 @@ from temporalio import activity
 from activities.failures import translated
 from activities.posting import post_cured
 from activities.step import Fact, StepResult
+from activities.surplus import give_back_what
 from domain.errors import DomainError
 from domain.order import has_ended
 from domain.shipping import ParcelStatus
@@ -93,7 +94,8 @@ class LaneActivities:
 
     @activity.defn
     async def settle_hold(self, fact: Fact) -> StepResult:
-        """Effect: the one hold that a person decided about is settled as they said; or it was settled before.
+        """Effect: the one hold that a person decided about is settled as they said, and money they want back with who
+            paid it has its refund; or it was settled before, or the money is not in the books yet.
         Key: the hold; the first decision stays, a later one is `superseded`.
         Fails: order_not_found, decision_unreadable (final).
         """
@@ -125,6 +127,8 @@ class LaneActivities:
         hold = await session.get(OrderHold, decision.hold_id)
         if hold is None or hold.order_no != order.order_no or hold.resolved_at is not None:
             return "superseded"
+        if decision.choice == "refund" and not await give_back_what(session, order, hold):
+            return "not_posted"
         told = {"by": message.actor, "reason": decision.words}
         await holds.settle(session, order, hold, decision.choice, **told)
         await post_cured(session, order, [hold])

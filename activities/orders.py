@@ -346,5 +346,5 @@ async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None
     order.lifecycle, order.closed_at = moved(order.lifecycle, result), now()
     orders.note_waiting(order, None, None)
     await approvals.void(session, order, f"the order has ended: {result}", (ApprovalState.OPEN,))
-    await holds.resolve(session, order, (), "closed", by="orderflow", reason=f"order {result}")
+    await holds.close(session, order, f"order {result}", keeping_money=result is Lifecycle.COMPLETED)
     await events.record(session, order, Event(f"order.{result}", reason=order.cancel_reason))

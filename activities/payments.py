@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import refunds
+from activities import refunds, surplus
 from activities.failures import translated
+from activities.late_payments import LatePolicy, revive, tell_of_refund
 from activities.posting import post_unposted
 from activities.step import Fact, Step, StepResult
+from activities.surplus import SurplusPolicy
 from domain.errors import DomainError
 from domain.order import Figures, Lifecycle, axes_of, has_ended
 from integrations.failure import PartyFailure
@@ -20,7 +23,7 @@ from models.inbox import InboxMessage
 from models.order import Order
 from models.payment import Payment
 from runtime.database import Sessions
-from store import events, holds, inbox, orders, payments, refunding
+from store import events, holds, inbox, orders, payments
 from store.events import Event
 from store.holds import Reason
 
@@ -78,13 +81,32 @@ class _Receipt:
         return Event(kind, told, actor=message.actor, source=message.source, message_id=message.message_id)
 
 
+@dataclass(frozen=True)
+class MoneyPolicy:
+    """What becomes of a surplus, and of money that comes too late.
+
+    `reservation_ttl`: how long stock is promised to an order that late money brings back.
+    """
+
+    surplus: SurplusPolicy = SurplusPolicy.DUPLICATES
+    late: LatePolicy = LatePolicy.REVIVE
+    reservation_ttl: timedelta | None = None
+
+
 class PaymentActivities:
     """Payments that are reported and refunds that are asked for; `tolerance_minor` is written off to rounding."""
 
-    def __init__(self, sessions: Sessions, provider: PaymentProvider, tolerance_minor: int) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        provider: PaymentProvider,
+        tolerance_minor: int,
+        policy: MoneyPolicy = MoneyPolicy(),
+    ) -> None:
         self._sessions = sessions
         self._provider = provider
         self._tolerance_minor = tolerance_minor
+        self._policy = policy
 
     @activity.defn
     async def apply_payment(self, fact: Fact) -> StepResult:
@@ -127,6 +149,19 @@ class PaymentActivities:
                 asked = await refunds.to_ask(session, await orders.lock(session, step.order_no))
             return await self._give_all_back(step, asked, None)
 
+    @activity.defn
+    async def refund_surplus(self, step: Step) -> StepResult:
+        """Effect: money that the order has no use for is back with those who paid it; or a hold says why not.
+        Key: one such refund per payment; its number is the provider's key, after a refusal with the count of refusals.
+        Fails: payment_unavailable, refund_pending (retryable); account_mapping_missing (final).
+        """
+        with translated():
+            async with self._sessions() as session, session.begin():
+                order = await orders.lock(session, step.order_no)
+                held = await post_unposted(session, order, step.node)
+                asked = [] if held else await refunds.to_ask(session, order, refunds.SURPLUS)
+            return await self._give_all_back(step, asked, held, refunds.SURPLUS)
+
     async def _receive(self, session: AsyncSession, order: Order, message: InboxMessage) -> tuple[str, str | None]:
         report = _read(message)
         known = await payments.find(session, order.order_no, report.payment_id)
@@ -141,32 +176,60 @@ class PaymentActivities:
         order, payment = receipt.order, receipt.payment
         category = await payments.category_of(session, payment.method)
         payment.category = category.value if category else ""
-        broken_off = has_ended(order.lifecycle) and order.lifecycle != Lifecycle.COMPLETED
+        late = _is_broken_off(order) and not await self._revived(session, order, payment)
+        minor, tolerance_minor = payment.amount_minor, self._tolerance_minor
+        is_twice = not late and await surplus.is_duplicate(session, order, minor, tolerance_minor)
+        if is_twice:
+            payment.kind = payments.DUPLICATE
         order.paid_minor += payment.amount_minor
-        if not broken_off:
-            order.written_off_minor = self._written_off(await _difference(session, order))
         session.add(payment)
+        if not late and not is_twice:
+            order.written_off_minor = self._written_off(await surplus.difference(session, order))
         await events.record(session, order, receipt.event("payment.received"))
         held = await post_unposted(session, order, new=payment)
-        if broken_off:
+        if late:
+            await tell_of_refund(session, order, payment)
             return "too_late", held
-        await _judge(session, order, payment)
-        return "applied", held
+        await self._judge(session, order, payment)
+        return payments.DUPLICATE if is_twice else "applied", held
+
+    async def _revived(self, session: AsyncSession, order: Order, payment: Payment) -> bool:
+        is_full = payment.amount_minor >= order.total_minor - self._tolerance_minor
+        if self._policy.late is LatePolicy.REFUND or not is_full:
+            return False
+        return await revive(session, order, payment, self._policy.reservation_ttl)
 
     def _written_off(self, difference_minor: int) -> int:
         return difference_minor if abs(difference_minor) <= self._tolerance_minor else 0
 
+    async def _judge(self, session: AsyncSession, order: Order, payment: Payment) -> None:
+        """Afterwards a difference between what was paid and what is due is dealt with, and none holds the order."""
+        due_minor = await surplus.difference(session, order) - order.written_off_minor
+        # Once the deposit is complete, how the balance comes is the plan's business until its window closes.
+        as_planned = due_minor <= 0 or orders.plan(order).awaits_balance(order.paid_minor)
+        if as_planned and order.paid_minor > payment.amount_minor:
+            await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="the rest has come")
+        if due_minor < 0 or payment.kind == payments.DUPLICATE:
+            await surplus.judge(session, order, payment, self._policy.surplus)
+        elif not as_planned:
+            await _note_shortage(session, order, due_minor)
+
     async def _approve(self, step: Step) -> tuple[list[refunds.Asked], str | None]:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
+            if step.ended and not has_ended(order.lifecycle):
+                # It has come back since: what was paid for it now is not to go back.
+                return [], None
             return await refunds.approve(session, order, step.node)
 
-    async def _give_all_back(self, step: Step, asked: Sequence[refunds.Asked], held: str | None) -> StepResult:
+    async def _give_all_back(
+        self, step: Step, asked: Sequence[refunds.Asked], held: str | None, cause: str | None = None
+    ) -> StepResult:
         statuses = [await self._give_back(step, request) for request in asked]
         if RefundStatus.PENDING in statuses:
             raise RefundPending("refund_pending", "the provider has not settled it yet")
         async with self._sessions() as session:
-            held = held or await refunds.hold_of(session, step.order_no)
+            held = held or await refunds.hold_of(session, step.order_no, cause)
             return StepResult(await orders.standing(session, step.order_no), held=held)
 
     async def _give_back(self, step: Step, asked: refunds.Asked) -> RefundStatus:
@@ -226,26 +289,17 @@ async def _set_aside(session: AsyncSession, receipt: _Receipt) -> tuple[str, str
     return "unapplied", reason.code
 
 
-async def _difference(session: AsyncSession, order: Order) -> int:
-    """What is still to be paid of the price as it stands, before anything is written off; negative: a surplus."""
-    given_back = await refunding.given_back(session, order.order_no) if order.reduced_minor else 0
-    return order.total_minor - order.reduced_minor - (order.paid_minor - given_back)
+async def _note_shortage(session: AsyncSession, order: Order, due_minor: int) -> None:
+    """Afterwards finance sees what is missing, and the customer is asked for it; the wait's deadline still stands."""
+    told = {"paid_minor": order.paid_minor, "due_minor": due_minor, "currency": order.currency}
+    reason = Reason("payment_short", "a part of the order is not paid", told, blocking=False)
+    await holds.open_hold(session, order, reason)
+    asked = {"notice": "payment.short", "audience": ["customer"], "template": None, **told}
+    await events.record(session, order, Event("notice.payment.short", asked))
 
 
-async def _judge(session: AsyncSession, order: Order, payment: Payment) -> None:
-    """Afterwards a difference between what was paid and what is due holds the order, and none does otherwise."""
-    due_minor = await _difference(session, order) - order.written_off_minor
-    # Once the deposit is complete, how the balance comes is the plan's business until its window closes.
-    as_planned = due_minor <= 0 or orders.plan(order).awaits_balance(order.paid_minor)
-    if as_planned and order.paid_minor > payment.amount_minor:
-        await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="the rest has come")
-    if due_minor < 0:
-        told = {"surplus_minor": -due_minor, "currency": order.currency}
-        await holds.open_hold(session, order, Reason("payment_over", "more was paid than is due", told))
-    elif not as_planned:
-        told = {"paid_minor": order.paid_minor, "due_minor": due_minor, "currency": order.currency}
-        reason = Reason("payment_short", "a part of the order is not paid", told, blocking=False)
-        await holds.open_hold(session, order, reason)
+def _is_broken_off(order: Order) -> bool:
+    return has_ended(order.lifecycle) and order.lifecycle != Lifecycle.COMPLETED
 
 
 def _status(order: Order) -> str:

@@ -145,16 +145,17 @@ async def _post(session: AsyncSession, order: Order, waiting: Sequence[Payment])
         category = await _category(session, payment)
         # What the order's status counts as written off is what the books write off.
         after = replace(before, tolerance_minor=abs(order.written_off_minor)).paid(payment.amount_minor)
+        owed = payments.LATE if sale.undone else payments.DUPLICATE if payment.kind == payments.DUPLICATE else None
         debit = category.debit_role
         entry = (
             _to_give_back(payment, debit)
-            if sale.undone
+            if owed
             else payment_received(before, after, debit, fee_minor=payment.fee_minor)
         )
         context = PostingContext.of(order, payment.paid_at)
         await journal.post(session, context, some(entry), f"payment/{order.order_no}/{payment.payment_id}")
-        payment.category, payment.state = category.value, payments.LATE if sale.undone else payments.APPLIED
-        before = after
+        payment.category, payment.state = category.value, owed or payments.APPLIED
+        before = before if owed else after
 
 
 async def _category(session: AsyncSession, payment: Payment) -> PaymentCategory:

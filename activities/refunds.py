@@ -22,6 +22,8 @@ from store.holds import Reason
 from store.journal import PostingContext
 
 _CAUSE = "cancel"
+SURPLUS = "surplus"
+"""Why money goes back that an order has no use for."""
 # The next try comes by Temporal's clock, its moment was set by ours.
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _REQUESTED, _SUCCEEDED, _REFUSED = "requested", "succeeded", "refused"
@@ -65,12 +67,13 @@ async def new_refunds(
     """Refunds of these amounts of payments, numbered on from those the order has; not yet on record."""
     known = len(await payments.refunds_of(session, order.order_no))
     return [
-        (_refund(f"{order.order_no}-R{number}", payment, minor, cause), payment)
+        (new_refund(f"{order.order_no}-R{number}", payment, minor, cause), payment)
         for number, (payment, minor) in enumerate(amounts, start=known + 1)
     ]
 
 
-def _refund(refund_id: str, payment: Payment, minor: int, cause: str) -> Refund:
+def new_refund(refund_id: str, payment: Payment, minor: int, cause: str) -> Refund:
+    """A refund of this much of a payment, not yet on record."""
     return Refund(
         refund_id=refund_id,
         order_no=payment.order_no,
@@ -109,9 +112,9 @@ async def _take_out_of_books(session: AsyncSession, order: Order, added: Sequenc
     order.written_off_minor = 0
 
 
-async def to_ask(session: AsyncSession, order: Order) -> list[Asked]:
-    """Refunds without an outcome; refused ones again once somebody has settled their hold, or its next try is due."""
-    refunds = await payments.refunds_of(session, order.order_no)
+async def to_ask(session: AsyncSession, order: Order, cause: str | None = None) -> list[Asked]:
+    """Refunds (of one cause) without an outcome; refused ones once their hold is settled, or its next try is due."""
+    refunds = await _of_cause(session, order.order_no, cause)
     states = {_REQUESTED}
     hold = await holds.find_open(session, order.order_no, "refund_failed")
     if hold is None or _is_due(hold):
@@ -159,6 +162,9 @@ async def settle(session: AsyncSession, order: Order, asked: Asked, answer: Refu
     await _book_out(session, order, refund)
     told = _told(refund) | {"provider_ref": refund.provider_ref, "method": asked.request.method}
     await events.record(session, order, Event("refund.succeeded", told, node=node))
+    if all(one.state == _SUCCEEDED for one in await payments.refunds_of(session, order.order_no)):
+        why = "the provider has given it back"
+        await holds.resolve(session, order, ("refund_failed",), "refunded", by="orderflow", reason=why)
 
 
 async def _book_out(session: AsyncSession, order: Order, refund: Refund) -> None:
@@ -184,10 +190,14 @@ async def _note_refusal(session: AsyncSession, order: Order, refund: Refund, ask
     await holds.open_hold(session, order, reason)
 
 
-async def hold_of(session: AsyncSession, order_no: str) -> str | None:
-    """The hold of a refund that was refused, if there is such a refund."""
-    refunds = await payments.refunds_of(session, order_no)
+async def hold_of(session: AsyncSession, order_no: str, cause: str | None = None) -> str | None:
+    """The hold of a refund (of one cause) that was refused, if there is such a refund."""
+    refunds = await _of_cause(session, order_no, cause)
     return "refund_failed" if any(refund.state == _REFUSED for refund in refunds) else None
+
+
+async def _of_cause(session: AsyncSession, order_no: str, cause: str | None) -> list[Refund]:
+    return [one for one in await payments.refunds_of(session, order_no) if cause in (None, one.cause)]
 
 
 def _told(refund: Refund) -> dict[str, object]:

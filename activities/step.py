@@ -7,11 +7,12 @@ from domain.order import Standing
 
 @dataclass(frozen=True)
 class Step:
-    """One visit of one node of an order's flow."""
+    """One visit of one node of an order's flow. `ended`: the order had ended when this was asked for."""
 
     order_no: str
     node: str
     visit: int = 1
+    ended: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ MOVES: dict[Lifecycle, frozenset[Lifecycle]] = {
     Lifecycle.COMPLETED: frozenset(),
     Lifecycle.REJECTED: frozenset(),
     Lifecycle.CANCELLED: frozenset(),
-    Lifecycle.EXPIRED: frozenset(),
+    # Paid in full after all, while every unit is still there.
+    Lifecycle.EXPIRED: frozenset({Lifecycle.ACCEPTED}),
 }
 
 
@@ -146,12 +147,15 @@ def axes_of(figures: Figures) -> Axes:
 
 
 def _payment(figures: Figures) -> str:
+    covered = figures.paid_minor - figures.refunded_minor + figures.written_off_minor
     if figures.forfeited_minor and figures.refunded_minor + figures.forfeited_minor >= figures.paid_minor:
         return PaymentStatus.FORFEITED
-    if figures.refunded_minor:
-        whole = figures.refunded_minor >= figures.paid_minor
-        return PaymentStatus.REFUNDED if whole else PaymentStatus.PARTIALLY_REFUNDED
-    covered, due = figures.paid_minor + figures.written_off_minor, figures.total_minor - figures.reduced_minor
+    if figures.refunded_minor and figures.refunded_minor >= figures.paid_minor:
+        return PaymentStatus.REFUNDED
+    if figures.refunded_minor and covered < figures.total_minor:
+        return PaymentStatus.PARTIALLY_REFUNDED
+    # What went back of a surplus leaves the order paid.
+    due = figures.total_minor - figures.reduced_minor
     if covered == due:
         return PaymentStatus.PAID
     if covered > due:
@@ -190,12 +194,16 @@ class Standing:
     invoice: str = Share.NONE
     revenue: str = Share.NONE
     blocking_holds: tuple[str, ...] = ()
+    # Open as well, while the order goes on.
+    quiet_holds: tuple[str, ...] = ()
     # Money of the customer that we have and that is not ours for good.
     money_in: bool = False
     deposit_paid: bool = False
     revenue_due: bool = False
     cancelling: bool = False
     open_approvals: tuple[str, ...] = ()
+    # Money that the order has no use for and that is not back yet.
+    surplus_due: bool = False
     # When the first of the open holds goes up to the next role, unless it is settled by then.
     escalates_at: datetime | None = None
     # Grows with every change of the order, so that of two standings the later one is known.

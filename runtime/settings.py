@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool | None = Field(None, description="unset: JSON in prod, console in dev")
     payment_tolerance_minor: int = Field(1, ge=0, description="difference written off to rounding, in minor units")
+    surplus_refund: Literal["nothing", "duplicates", "all"] = Field(
+        "duplicates", description="money that an order has no use for and that goes back without a click"
+    )
+    late_payment: Literal["revive", "refund"] = Field(
+        "revive", description="an expired order that is paid in full goes on if all units are there, or is refunded"
+    )
     reservation_ttl: timedelta | None = Field(None, description="unset: until the order's payment deadline")
     carrier: Literal["simulated", "http"] = "simulated"
     carrier_url: str | None = None

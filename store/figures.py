@@ -5,17 +5,24 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from store import inbox
+
 Counts = list[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class BusinessFigures:
-    """How many orders, open holds and undelivered messages there are, and how many messages wait for Temporal."""
+    """How many orders, open holds and undelivered messages there are, and how many messages wait for Temporal.
+
+    `strays`: messages that have waited for their order for more than a day; `overdue`: open holds past their deadline.
+    """
 
     orders: Counts
     holds: Counts
     outbox: Counts
     inbox: int
+    strays: int
+    overdue: int
 
 
 async def count(session: AsyncSession) -> BusinessFigures:
@@ -30,6 +37,10 @@ async def count(session: AsyncSession) -> BusinessFigures:
         ),
         inbox=(
             await session.execute(text("SELECT count(*) FROM inbox_messages WHERE handed_over_at IS NULL"))
+        ).scalar_one(),
+        strays=len(await inbox.waiting_for_order(session, inbox.STRAY_AFTER)),
+        overdue=(
+            await session.execute(text("SELECT count(*) FROM order_holds WHERE resolved_at IS NULL AND due_at < now()"))
         ).scalar_one(),
     )
 

@@ -14,6 +14,9 @@ from models.order import Order, OrderHold
 from store import events
 from store.events import Event
 
+# What is owed or unclear about money outlives the order.
+_OUTLIVING = ("payment_over", "payment_currency", "payment_conflict", "refund_failed")
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -96,6 +99,15 @@ async def resolve(
     for hold in found:
         await settle(session, order, hold, resolution, by=by, reason=reason)
     return found
+
+
+async def close(session: AsyncSession, order: Order, why: str, *, keeping_money: bool) -> None:
+    """Afterwards no hold of the order is open; if so wanted, but those about money that is owed or unclear."""
+    query = select(OrderHold).where(OrderHold.order_no == order.order_no, col(OrderHold.resolved_at).is_(None))
+    if keeping_money:
+        query = query.where(col(OrderHold.reason_code).not_in(_OUTLIVING))
+    for hold in (await session.exec(query.order_by(col(OrderHold.hold_id)))).all():
+        await settle(session, order, hold, "closed", by="orderflow", reason=why)
 
 
 async def settle(

@@ -18,6 +18,8 @@ from models.inbox import InboxMessage
 
 # Long enough for a hand-over that is under way in another process to end first.
 _LEASE = timedelta(seconds=15)
+STRAY_AFTER = timedelta(hours=24)
+"""A message that has waited so long for its order is for people to look into."""
 _LARGEST_ID = 2**63 - 1
 
 

@@ -56,6 +56,10 @@ SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requ
              WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND h.blocking ORDER BY h.hold_id) AS holds,
        ARRAY(SELECT approval_id FROM approvals a
              WHERE a.order_no = o.order_no AND a.state = 'open' ORDER BY a.approval_id) AS approvals,
+       ARRAY(SELECT reason_code FROM order_holds h
+             WHERE h.order_no = o.order_no AND h.resolved_at IS NULL AND NOT h.blocking ORDER BY h.hold_id) AS quiet,
+       EXISTS (SELECT 1 FROM refunds r
+               WHERE r.order_no = o.order_no AND r.cause = 'surplus' AND r.state <> 'succeeded') AS surplus_due,
        (SELECT min(escalates_at) FROM order_holds h
          WHERE h.order_no = o.order_no AND h.resolved_at IS NULL) AS escalates_at
 FROM orders o
@@ -94,6 +98,8 @@ async def standing(session: AsyncSession, order_no: str) -> Standing:
         revenue_due=row.delivered > row.recognised,
         cancelling=row.cancel_requested_at is not None,
         open_approvals=tuple(row.approvals),
+        quiet_holds=tuple(row.quiet),
+        surplus_due=row.surplus_due,
         escalates_at=row.escalates_at,
         version=row.last_event_seq,
     )

@@ -18,10 +18,12 @@ UNPOSTED = "unposted"
 """Counts towards the order; its posting waits for a rate, an account or the method's category."""
 LATE = "late"
 """Came for an order that was undone: in the books as money to give back."""
+DUPLICATE = "duplicate"
+"""Kind and state: came for an order that was paid in full already; in the books as money to give back."""
 UNAPPLIED = "unapplied"
 """On record only, in another currency than the order's; in no books."""
 
-COUNTED = frozenset({APPLIED, UNPOSTED, LATE})
+COUNTED = frozenset({APPLIED, UNPOSTED, LATE, DUPLICATE})
 _CATEGORIES = frozenset(category.value for category in PaymentCategory)
 _UNDONE = frozenset({Lifecycle.CANCELLED, Lifecycle.EXPIRED, Lifecycle.REJECTED})
 

@@ -139,7 +139,7 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
         ],
         CARRIER_QUEUE: [able.shipping.book_shipments, able.shipping.cancel_shipments],
         EINVOICE_QUEUE: [able.invoices.issue_invoice, able.invoices.credit_invoices, able.invoices.credit_refunds],
-        PAYMENTS_QUEUE: [able.payments.refund_payments, able.payments.pay_refunds],
+        PAYMENTS_QUEUE: [able.payments.refund_payments, able.payments.refund_surplus, able.payments.pay_refunds],
         RELAY_QUEUE: [able.outbox.relay_outbox],
     }
 

@@ -19,7 +19,6 @@ from workflows.order.contract import ORDERS_QUEUE
 from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
 
 _BATCH = 500
-_OLD_STRAY = timedelta(minutes=15)
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +34,7 @@ class Sweeper:
         self._client = client
         self._hand_over = hand_over
         self._every_s = every_s
+        self._told: set[int | None] = set()
         self._chores: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
             ("hand over", self._hand_over_pending),
             ("release expired", self._release_expired),
@@ -88,6 +88,9 @@ class Sweeper:
 
     async def _tell_of_strays(self) -> None:
         async with self._sessions() as session:
-            strays = await inbox.waiting_for_order(session, _OLD_STRAY)
+            strays = await inbox.waiting_for_order(session, inbox.STRAY_AFTER)
+        # Once each: the figure in `/metrics` says how many there are still.
         for stray in strays:
-            _log.warning("a message waits for an order that has not come", inbox_id=stray.inbox_id, kind=stray.kind)
+            if stray.inbox_id not in self._told:
+                _log.error("a message waits for an order that has not come", inbox_id=stray.inbox_id, kind=stray.kind)
+        self._told = {stray.inbox_id for stray in strays}

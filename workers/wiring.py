@@ -11,14 +11,16 @@ from activities.approvals import ApprovalActivities
 from activities.checks import CheckActivities
 from activities.invoices import InvoiceActivities
 from activities.lane import LaneActivities
+from activities.late_payments import LatePolicy
 from activities.orders import OrderActivities
 from activities.outbox import OutboxActivities
-from activities.payments import PaymentActivities
+from activities.payments import MoneyPolicy, PaymentActivities
 from activities.refunding import RefundActivities
 from activities.returning import ReturnActivities
 from activities.revenue import RevenueActivities
 from activities.shipping import ShippingActivities
 from activities.stock import StockActivities
+from activities.surplus import SurplusPolicy
 from activities.terms import TermsActivities
 from integrations.carrier.over_http import HttpCarrier
 from integrations.carrier.port import Carrier, CarrierEvent
@@ -71,7 +73,9 @@ def wire(
         orders=OrderActivities(sessions),
         approvals=ApprovalActivities(sessions),
         stock=StockActivities(sessions, settings.reservation_ttl),
-        payments=PaymentActivities(sessions, _payment_provider(settings), settings.payment_tolerance_minor),
+        payments=PaymentActivities(
+            sessions, _payment_provider(settings), settings.payment_tolerance_minor, _money_policy(settings)
+        ),
         refunding=RefundActivities(sessions),
         returning=ReturnActivities(sessions),
         revenue=RevenueActivities(sessions),
@@ -105,6 +109,14 @@ def _payment_provider(settings: Settings) -> PaymentProvider:
         token = _token(settings.payment_provider_token)
         return HttpPaymentProvider(settings.payment_provider_url or "", build_client(), token)
     return SimulatedPaymentProvider(Memory(_remembers(settings, "payment")))
+
+
+def _money_policy(settings: Settings) -> MoneyPolicy:
+    return MoneyPolicy(
+        SurplusPolicy(settings.surplus_refund),
+        LatePolicy(settings.late_payment),
+        settings.reservation_ttl,
+    )
 
 
 def _remembers(settings: Settings, party: str) -> Path | None:

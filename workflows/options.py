@@ -23,6 +23,8 @@ PARTY_CALL = timedelta(seconds=60)
 PARTY_SIGN_OF_LIFE = timedelta(seconds=8)
 # Half an hour of trying bridges restarts and deployments on the other side; then a person has to know.
 PARTY_GIVES_UP = timedelta(minutes=30)
+# Money that is owed and cannot be sent is told within five minutes; it is tried on for as long as it takes.
+REFUND_GIVES_UP = timedelta(minutes=4)
 PARTY_CALL_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=2)
 )

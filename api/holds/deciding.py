@@ -7,7 +7,7 @@ from api.inbox.door import HOLD_DECIDED, asked, take
 from api.inbox.hand_over import HandOver
 from api.problem import Refused
 from domain.access import Principal
-from domain.flow.vocabulary import superiors_of
+from domain.flow.vocabulary import HOLD_REASONS, superiors_of
 from models.order import OrderHold
 from store.listing import holds as listing
 from store.listing.holds import HoldFilter
@@ -27,6 +27,8 @@ async def decide(
         raise Refused(409, "no_open_hold", "The hold is settled.")
     if not may_settle(caller, hold):
         raise Refused(403, "not_the_owner", "The hold belongs to another role.")
+    if said["choice"] == "refund" and not HOLD_REASONS[hold.reason_code].refundable:
+        raise Refused(409, "choice_not_offered", "This hold is not about money that could go back.")
     # Of the same attempt: the next failed one can be decided about anew.
     request_id = f"decide/{hold.hold_id}/{hold.attempts}"
     message = asked(HOLD_DECIDED, hold.order_no, request_id, said | {"hold_id": hold.hold_id}, caller.actor)

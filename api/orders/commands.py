@@ -53,7 +53,8 @@ async def resolve_exception(
 ) -> ResolveAnswer | DecisionTaken:
     """`retry` the step that is held, `skip` it where the flow allows, `jump` to a target of its lane, or `cancel`.
 
-    Without `hold_id` the choice answers what the order stands at; holds that facts have opened elsewhere stay.
+    Without `hold_id` the choice answers what the order stands at; holds that facts have opened elsewhere stay. With it,
+    `retry` settles that hold alone, and `refund` sends back the money that it is about.
     """
     answer = await resolve(seen, client, hand_over, body, key)
     response.status_code = 202 if isinstance(answer, DecisionTaken) else 200

@@ -144,16 +144,18 @@ class ResolveHold(Body):
     With `hold_id` it is about this one hold, wherever the order is; without, about what the order stands at.
     """
 
-    choice: Literal["retry", "skip", "cancel", "jump"]
+    choice: Literal["retry", "skip", "cancel", "jump", "refund"]
     reason_code: Word
     reason: LongText
     hold_id: Key | None = None
     target: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="the node to jump to")] | None = None
 
     @model_validator(mode="after")
-    def _a_jump_has_a_target(self) -> Self:
+    def _a_choice_has_its_object(self) -> Self:
         if (self.choice == "jump") != (self.target is not None):
             raise PydanticCustomError("target_of_jump", "The choice jump has a target, and no other choice has")
+        if self.choice == "refund" and self.hold_id is None:
+            raise PydanticCustomError("hold_of_refund", "The choice refund names the hold whose money goes back")
         return self
 
 

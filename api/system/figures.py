@@ -22,6 +22,10 @@ async def exposition(session: AsyncSession) -> bytes:
     _gauge(business, "orderflow_holds_open", "Open holds by reason", "reason", counted.holds)
     _gauge(business, "orderflow_outbox_pending", "Messages not yet delivered", "destination", counted.outbox)
     Gauge("orderflow_inbox_waiting", "Messages that Temporal has not got yet", registry=business).set(counted.inbox)
+    Gauge("orderflow_inbox_strays", "Messages whose order has not come for a day", registry=business).set(
+        counted.strays
+    )
+    Gauge("orderflow_holds_overdue", "Open holds past their deadline", registry=business).set(counted.overdue)
     return generate_latest(_process) + generate_latest(business)
 
 

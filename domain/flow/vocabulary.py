@@ -222,6 +222,7 @@ class HoldReason:
 
     ``core``: goods, money or books are wrong until it is solved; it can be retried or cancelled, never skipped.
     ``at_gate``: it stops the order before it ships, and no wait before that.
+    ``refundable``: it is about money that may simply go back.
     ``above``: who hears of it when it is overdue, where that is not the owner's superiors.
     """
 
@@ -231,6 +232,7 @@ class HoldReason:
     en: str
     core: bool = True
     at_gate: bool = False
+    refundable: bool = False
     above: tuple[Role, ...] = ()
 
 
@@ -244,8 +246,8 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "credit_exceeded": HoldReason(Role.FINANCE, _DAY, "超信用额度", "Above the customer's credit", core=False),
     "fx_rate_missing": HoldReason(Role.FINANCE, _SOON, "缺少汇率", "Exchange rate missing"),
     "payment_short": HoldReason(Role.FINANCE, _DAY, "少付", "Paid too little"),
-    "payment_over": HoldReason(Role.FINANCE, _DAY, "多付", "Paid too much"),
-    "payment_currency": HoldReason(Role.FINANCE, _DAY, "付款币种不符", "Paid in another currency"),
+    "payment_over": HoldReason(Role.FINANCE, _DAY, "多付", "Paid too much", refundable=True),
+    "payment_currency": HoldReason(Role.FINANCE, _DAY, "付款币种不符", "Paid in another currency", refundable=True),
     "payment_conflict": HoldReason(Role.FINANCE, _DAY, "付款回执矛盾", "A payment was reported with two sums"),
     "payment_method_unknown": HoldReason(Role.FINANCE, _SOON, "支付方式未建档", "Payment method unknown"),
     "carrier_refused": HoldReason(Role.WAREHOUSE, _SOON, "承运商拒收", "Carrier refused the shipment"),

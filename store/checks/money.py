@@ -65,8 +65,8 @@ async def inventory_in_the_books_is_what_stock_is_worth(session: AsyncSession, o
 
 _PAYMENTS = question(f"""
 SELECT order_no AS key, order_no, 'payments ' || coalesce(p.posted, 0) AS lhs, 'books ' || coalesce(b.minor, 0) AS rhs
-FROM (SELECT order_no, sum(amount_minor) FILTER (WHERE state IN ('applied', 'late')) AS posted FROM payments
-      WHERE CAST(:only AS text) IS NULL OR order_no = :only GROUP BY order_no) p
+FROM (SELECT order_no, sum(amount_minor) FILTER (WHERE state IN ('applied', 'late', 'duplicate')) AS posted
+      FROM payments WHERE CAST(:only AS text) IS NULL OR order_no = :only GROUP BY order_no) p
 FULL JOIN (
     SELECT e.order_no, sum(l.amount_minor) AS minor
     FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
@@ -85,7 +85,8 @@ async def payments_are_in_the_books(session: AsyncSession, only: str | None) -> 
 _REFUNDS = question(f"""
 SELECT order_no AS key, order_no, 'refunds ' || coalesce(r.paid, 0) AS lhs, 'books ' || coalesce(b.minor, 0) AS rhs
 FROM (SELECT r.order_no, sum(r.amount_minor) AS paid FROM refunds r
-      JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id AND p.state IN ('applied', 'late')
+      JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
+                     AND p.state IN ('applied', 'late', 'duplicate')
       WHERE r.state = 'succeeded' AND (CAST(:only AS text) IS NULL OR r.order_no = :only) GROUP BY r.order_no) r
 FULL JOIN (
     SELECT e.order_no, sum(l.amount_minor) AS minor

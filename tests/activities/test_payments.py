@@ -125,7 +125,14 @@ async def test_books_stay_right_when_the_tolerance_is_changed_between_two_paymen
     strict = PaymentActivities(sessions, SimulatedPaymentProvider(Memory()), tolerance_minor=0)
     result = await strict.apply_payment(await report(sessions, 3, "P-2"))
     assert result.standing.payment == "overpaid"
-    assert await balances(sessions) == {"1012.01": 11_302, "2204": -10_000, "2221.06": -1_300, "2241.overpay": -2}
+    # The cent stays written off, and what came after it is no part of the sale.
+    assert await balances(sessions) == {
+        "1012.01": 11_302,
+        "2204": -10_000,
+        "2221.06": -1_300,
+        "2241.refund": -3,
+        "6603.round": 1,
+    }
 
 
 async def test_a_part_holds_without_blocking_until_the_rest_comes(
@@ -143,19 +150,21 @@ async def test_too_much_blocks_and_is_owed_back(sessions: Sessions, activities: 
     await orders.place(sessions)
     result = await activities.apply_payment(await report(sessions, 12_000))
     assert (result.standing.payment, result.standing.blocking_holds) == ("overpaid", ("payment_over",))
-    assert await open_holds(sessions) == {"payment_over": {"surplus_minor": 700, "currency": "CNY"}}
+    assert await open_holds(sessions) == {
+        "payment_over": {"surplus_minor": 700, "currency": "CNY", "payment_id": "P-1"}
+    }
     assert await balances(sessions) == PAID | {"1012.01": 12_000, "2241.overpay": -700}
 
 
-async def test_a_second_success_for_a_completed_order_is_an_overpayment(
+async def test_a_second_success_for_a_completed_order_is_owed_to_who_paid(
     sessions: Sessions, activities: PaymentActivities
 ) -> None:
     await orders.place(sessions)
     await activities.apply_payment(await report(sessions, 11_300))
     await set_order(sessions, lifecycle="completed")
     result = await activities.apply_payment(await report(sessions, 11_300, "P-2"))
-    assert (result.outcome, result.standing.payment) == ("applied", "overpaid")
-    assert (await balances(sessions))["2241.overpay"] == -11_300
+    assert (result.outcome, result.standing.payment) == ("duplicate", "overpaid")
+    assert (await balances(sessions))["2241.refund"] == -11_300
 
 
 async def test_a_planned_deposit_is_no_shortage(sessions: Sessions, activities: PaymentActivities) -> None:

@@ -56,6 +56,7 @@ PINNED = {
         "receive_return",
         "recognise_revenue",
         "refund_payments",
+        "refund_surplus",
         "relay_outbox",
         "release_stock",
         "remind_approval",

@@ -41,6 +41,9 @@ class Payment:
     status: str = "paid"
     hold: str | None = None
     deposit: bool = False
+    # It has come twice, and goes back; or it came late and brought the order back.
+    surplus: bool = False
+    revives: bool = False
 
 
 @dataclass
@@ -107,6 +110,7 @@ class Shop:
             self.release_stock,
             self.apply_payment,
             self.refund_payments,
+            self.refund_surplus,
             self.grant_refund,
             self.pay_refunds,
             self.credit_refunds,
@@ -143,7 +147,8 @@ class Shop:
             if self.sla is not None:
                 due = activity.info().current_attempt_scheduled_time + self.sla
                 self.standing = dataclasses.replace(self.standing, escalates_at=due)
-            held = self.now(blocking_holds=(*self.standing.blocking_holds, reason))
+            kind = "quiet_holds" if name == "refund_surplus" else "blocking_holds"
+            held = self.now(**{kind: (*getattr(self.standing, kind), reason)})
             return dataclasses.replace(held, held=reason)
         return self.now(**changes)
 
@@ -182,8 +187,9 @@ class Shop:
         self.deadlines[hold.reason_code] = hold.sla
         if hold.opened:
             return self.now()
-        held = (*self.standing.blocking_holds, hold.reason_code)
-        return self._step(f"open_hold {hold.reason_code}", blocking_holds=tuple(dict.fromkeys(held)))
+        kind = "blocking_holds" if hold.blocking else "quiet_holds"
+        held = tuple(dict.fromkeys((*getattr(self.standing, kind), hold.reason_code)))
+        return self._step(f"open_hold {hold.reason_code}", **{kind: held})
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
@@ -254,7 +260,11 @@ class Shop:
 
     @activity.defn
     async def refund_payments(self, step: Step) -> StepResult:
-        return self._step("refund_payments", payment="refunded", money_in=False)
+        return self._step("refund_payments", payment="refunded", money_in=False, surplus_due=False)
+
+    @activity.defn
+    async def refund_surplus(self, step: Step) -> StepResult:
+        return self._step("refund_surplus", payment="paid", surplus_due=False, quiet_holds=())
 
     @activity.defn
     async def grant_refund(self, fact: Fact) -> StepResult:
@@ -342,9 +352,12 @@ class Shop:
             self.calls.append(f"{name} forged")
             return dataclasses.replace(self.now(), outcome="ignored")
         match self.inbox[fact.inbox_id]:
-            case Payment(status=status, hold=hold, deposit=deposit):
-                holds = self._held(hold)
-                return self._step(name, payment=status, money_in=True, deposit_paid=deposit, blocking_holds=holds)
+            case Payment() as payment:
+                changes: dict[str, Any] = {"payment": payment.status, "money_in": True}
+                changes |= {"deposit_paid": payment.deposit, "blocking_holds": self._held(payment.hold)}
+                changes |= {"surplus_due": payment.surplus or self.standing.surplus_due}
+                changes |= {"lifecycle": "accepted", "fulfilment": "allocated"} if payment.revives else {}
+                return self._step(name, **changes)
             case Scan(status=status, hold=hold):
                 holds = self._held(hold)
                 due = status in ("delivered", "partially_delivered")

@@ -24,7 +24,7 @@ from workflows.order.contract import (
     follow_up_workflow_id,
     order_workflow_id,
 )
-from workflows.order.handle import attributes_of, summary_of
+from workflows.order.shown import attributes_of, summary_of
 from workflows.order.workflow import OrderWorkflow
 from workflows.refunding import RefundInput, RefundWorkflow, refund_workflow_id
 from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
@@ -100,9 +100,9 @@ def check(cause: str) -> Act:
     return act
 
 
-def pay(status: str = "paid", hold: str | None = None, *, deposit: bool = False) -> Act:
+def pay(status: str = "paid", hold: str | None = None, *, deposit: bool = False, surplus: bool = False) -> Act:
     """Money has come in; the order's payment is then `status`, and held if a reason is given."""
-    return _tell("payment.settled", Payment(status, hold, deposit))
+    return _tell("payment.settled", Payment(status, hold, deposit, surplus))
 
 
 def scan(status: str, hold: str | None = None) -> Act:

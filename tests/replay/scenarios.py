@@ -119,6 +119,7 @@ def _held() -> Iterator[Scenario]:
     yield order("held_and_decided_by_itself", decide("out_of_stock"), *_PAID_AND_DELIVERED, shop=short)
     yield order("decided_about_another_hold", decide("payment_over"), _RETRY, *_PAID_AND_DELIVERED, shop=short)
     yield order("held_by_a_person", hold, pay(), decide("manual"), *_DELIVERED)
+    yield order("paid_twice", pay("overpaid", surplus=True), *_DELIVERED)
     yield order("unknown_until_goods_come", goods(), *_PAID_AND_DELIVERED, shop=_holds("check_order", "unknown_sku"))
 
 
@@ -216,6 +217,10 @@ def _over_time() -> Iterator[Scenario]:
     yield order("delivery_late", pay(), skip(timedelta(days=15, minutes=1)), scan("delivered"), ends("completed"))
     yield order("hold_goes_up", skip(timedelta(days=1)), _RETRY, *_PAID_AND_DELIVERED, shop=_overdue_soon)
     refused_once = _holds("refund_payments", "refund_failed")
+    surplus_refused = _holds("refund_surplus", "refund_failed", "refund_failed")
+    yield order(
+        "surplus_refused", pay("overpaid", surplus=True), skip(timedelta(hours=1)), *_DELIVERED, shop=surplus_refused
+    )
     yield order("refund_repeated", pay("partial"), ends("expired"), shop=refused_once)
     yield order(
         "refund_retried", pay("partial"), skip(_UNPAID_FOR_TOO_LONG), _RETRY, ends("expired"), shop=refused_once
@@ -251,7 +256,7 @@ def _away_for_long() -> Iterator[Scenario]:
         pay("partial"),
         begin_to_cancel,
         asked("refund_payments"),
-        wait(_HALF_AN_HOUR),
+        wait(timedelta(minutes=6)),
         everybody_is_back,
         _RETRY,
         ends("cancelled"),
@@ -344,6 +349,16 @@ def _others() -> Iterator[Scenario]:
         "follow_up/late_payment",
         (follow_up("payment.settled", Payment()), ends("SO-LATE-PAYMENT")),
         shop=_ended,
+    )
+    yield Scenario(
+        "follow_up/comes_back",
+        (follow_up("payment.settled", Payment(revives=True)), ends("SO-COMES-BACK")),
+        shop=_ended,
+    )
+    yield Scenario(
+        "follow_up/paid_twice",
+        (follow_up("payment.settled", Payment("overpaid", surplus=True)), ends("SO-PAID-TWICE")),
+        shop=lambda: Shop(standing=dataclasses.replace(_ENDED, lifecycle="completed")),
     )
     yield Scenario(
         "follow_up/parcel_comes_back",

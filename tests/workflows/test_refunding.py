@@ -73,7 +73,7 @@ async def test_a_payout_that_fails_holds_the_order_and_is_tried_every_half_hour(
 
 async def test_a_provider_that_is_away_for_long_is_a_hold_and_gets_asked_again(refund: Refund) -> None:
     shop = Shop()
-    shop.away["pay_refunds"] = 40
+    shop.away["pay_refunds"] = 12
     result, _took = await refund(shop)
     assert (result, shop.calls.count("open_hold refund_failed")) == ("granted", 1)
     assert shop.calls[-1] == "pay_refunds"

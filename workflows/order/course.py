@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.definition import FlowDefinition
     from domain.flow.nodes import ActionNode, WaitNode
     from domain.flow.vocabulary import HOLD_REASONS
-    from domain.order import Standing
+    from domain.order import Standing, has_ended
 
 from workflows import options, search_attributes
 from workflows.order.contract import CancelRequest, OrderInput, ResolveRequest
@@ -117,7 +117,7 @@ class Course:
 
     async def perform(self, name: str) -> StepResult:
         """Runs the step that the vocabulary calls `name` for this visit. Raises StepFailed."""
-        step = Step(self.order_no, self.at, self.visits.get(self.at, 1))
+        step = Step(self.order_no, self.at, self.visits.get(self.at, 1), has_ended(self.standing.lifecycle))
         call = STEPS[name]
         if call.party is None:
             return self.saw(await self.local(call.method, step, name))
@@ -173,7 +173,7 @@ class Course:
                 payload,
                 task_queue=party.task_queue,
                 start_to_close_timeout=options.PARTY_CALL,
-                schedule_to_close_timeout=options.PARTY_GIVES_UP,
+                schedule_to_close_timeout=party.gives_up,
                 heartbeat_timeout=options.PARTY_SIGN_OF_LIFE,
                 retry_policy=options.PARTY_CALL_RETRY,
                 summary=summary,
@@ -231,8 +231,8 @@ class Course:
         self.book_again = bool(self.unbooked)
 
     def is_open(self, reason: str) -> bool:
-        """Whether a hold of this reason still stops the order."""
-        return reason in self.standing.blocking_holds
+        """Whether a hold of this reason is open."""
+        return reason in self.standing.blocking_holds or reason in self.standing.quiet_holds
 
     def next_after(self, node_id: str) -> str | None:
         """Where the flow goes on when this node is skipped; None when it may not be."""

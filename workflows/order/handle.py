@@ -4,16 +4,10 @@ from datetime import timedelta
 from typing import cast
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateStage
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows import search_attributes
 from workflows.follow_up import FollowUpWorkflow
 from workflows.order.contract import (
     ORDERS_QUEUE,
@@ -30,6 +24,7 @@ from workflows.order.contract import (
     follow_up_workflow_id,
     order_workflow_id,
 )
+from workflows.order.shown import attributes_of, summary_of
 from workflows.order.workflow import OrderWorkflow
 from workflows.refunding import RefundInput, RefundWorkflow
 
@@ -138,29 +133,3 @@ class OrderHandle:
 
     def _workflow(self) -> WorkflowHandle[OrderWorkflow, OrderResult]:
         return self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(self.order_no))
-
-
-def summary_of(order: OrderInput) -> str:
-    """One line by which operators know the order in the Web UI: ids and amounts only."""
-    facts = order.facts
-    return (
-        f"{order.order_no} {facts['order.type']} {facts['order.total_minor']} {facts['order.currency']} (minor units)"
-        f" from {facts['order.channel']}, customer {facts['customer.id'] or '-'}"
-    )
-
-
-def attributes_of(order: OrderInput) -> TypedSearchAttributes:
-    """What the order is found by in Temporal from its first moment on."""
-    facts, flow = order.facts, order.flow.flow
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(search_attributes.ORDER_NO, order.order_no),
-            SearchAttributePair(search_attributes.ORDER_STATUS, "received"),
-            SearchAttributePair(search_attributes.ORDER_TYPE, str(facts["order.type"])),
-            SearchAttributePair(search_attributes.CHANNEL, str(facts["order.channel"])),
-            SearchAttributePair(search_attributes.CUSTOMER_ID, str(facts["customer.id"])),
-            SearchAttributePair(search_attributes.AMOUNT_MINOR, int(str(facts["order.total_minor"]))),
-            SearchAttributePair(search_attributes.FLOW_KEY, flow.key),
-            SearchAttributePair(search_attributes.FLOW_VERSION, flow.version),
-        ]
-    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
@@ -17,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.stock import StockActivities
     from activities.terms import TermsActivities
 
+from workflows import options
 from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE
 
 
@@ -26,6 +28,7 @@ class Party:
 
     task_queue: str
     away: str
+    gives_up: timedelta = options.PARTY_GIVES_UP
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Call:
 
 CARRIER: Final = Party(CARRIER_QUEUE, "carrier_unavailable")
 EINVOICE: Final = Party(EINVOICE_QUEUE, "invoice_unavailable")
-PAYMENT_PROVIDER: Final = Party(PAYMENTS_QUEUE, "refund_failed")
+PAYMENT_PROVIDER: Final = Party(PAYMENTS_QUEUE, "refund_failed", options.REFUND_GIVES_UP)
 
 STEPS: Final[dict[str, Call]] = {
     "order.check": Call(OrderActivities.check_order),

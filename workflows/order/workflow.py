@@ -24,6 +24,7 @@ from workflows.order.contract import (
 )
 from workflows.order.course import Course, StepFailed, Trouble
 from workflows.order.escalation import escalate_overdue
+from workflows.order.giving_back import give_back_surplus
 from workflows.order.inlet import HearsFacts, Inlet
 from workflows.order.nodes import end, node_at, run_node
 from workflows.order.nodes.compensate import repeat, undo_all
@@ -53,10 +54,13 @@ class OrderWorkflow(HearsFacts):
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderResult:
-        self._inlet.open(escalate_overdue)
+        self._inlet.open(escalate_overdue, give_back_surplus)
         result = await self._live()
         await self._settle_late_facts(result)
         await workflow.wait_condition(workflow.all_handlers_finished)
+        if not has_ended(self._course.standing.lifecycle):
+            # Paid in full after it had expired, and accepted again: the story begins anew, its steps find what is done.
+            workflow.continue_as_new(order)
         self._inlet.close()
         return OrderResult(order.order_no, result)
 
@@ -168,7 +172,12 @@ class OrderWorkflow(HearsFacts):
         course = self._course
         while True:
             await self._inlet.all_booked()
-            if result == "completed" or not course.standing.money_in:
+            if not has_ended(course.standing.lifecycle):
+                return
+            if result == "completed":
+                await self._inlet.wait(lambda: not course.standing.surplus_due)
+                return
+            if not course.standing.money_in:
                 return
             course.register_undo("payment.refund")
             await undo_all(course)

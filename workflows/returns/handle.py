@@ -6,7 +6,8 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 
 from workflows.order.contract import ORDERS_QUEUE, FactSignal
-from workflows.order.handle import RPC_TIMEOUT, attributes_of, summary_of
+from workflows.order.handle import RPC_TIMEOUT
+from workflows.order.shown import attributes_of, summary_of
 from workflows.returns.contract import RETURN_SIGNALS, ReturnInput, return_workflow_id
 from workflows.returns.workflow import ReturnWorkflow
 
