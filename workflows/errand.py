@@ -18,18 +18,30 @@ Result = TypeVar("Result", bound=StepResult)
 async def carry_out(course: Course, step: Callable[[], Awaitable[Result]]) -> Result:
     """Afterwards the step has succeeded; while it does not, a hold says why, and the order goes on beside it.
 
-    Nobody has to act: what is owed is tried again every half hour, for as long as it takes.
+    Nobody has to act: what is owed is tried again for as long as it takes. The hold stays open over all tries, so that
+    it says since when, how often, and when next.
     """
+    tries, held = 0, ""
     while True:
         try:
             result = await step()
         except StepFailed as failed:
-            reason = failed.reason
-            await course.open_hold(Trouble(course.at, reason, blocking=False))
+            trouble = Trouble(course.at, failed.reason, blocking=False)
         else:
             if result.held is None:
-                return result
-            reason = result.held
-        await workflow.sleep(options.UNDO_PAUSE, summary=f"{reason}: next try")
-        settled = ResolveInput(course.order_no, "retried", "orderflow", reasons=(reason,))
-        await course.insist(OrderActivities.resolve_holds, settled, f"resolve hold: {reason}")
+                break
+            trouble = Trouble(course.at, result.held, opened=True, blocking=False)
+        if held and held != trouble.reason:
+            await _settle(course, held)
+        tries, held = tries + 1, trouble.reason
+        pause = options.pause_before(tries)
+        await course.open_hold(trouble, try_after=pause)
+        await workflow.sleep(pause, summary=f"{held}: next try")
+    if held:
+        await _settle(course, held)
+    return result
+
+
+async def _settle(course: Course, reason: str) -> None:
+    settled = ResolveInput(course.order_no, "retried", "orderflow", reasons=(reason,))
+    await course.insist(OrderActivities.resolve_holds, settled, f"resolve hold: {reason}")

@@ -180,7 +180,8 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     for name in ("DATABASE_STEP_RETRY", "PARTY_CALL_RETRY"):
         monkeypatch.setattr(options, name, RetryPolicy(initial_interval=soon, maximum_interval=later))
-    monkeypatch.setattr(options, "PARTY_GIVES_UP", timedelta(seconds=2))
+    for name in ("PARTY_GIVES_UP", "REFUND_GIVES_UP"):
+        monkeypatch.setattr(options, name, timedelta(seconds=2))
     monkeypatch.setattr(options, "UNDO_PAUSE", timedelta(seconds=2))
     monkeypatch.setattr(options, "_PAUSES", ())
     monkeypatch.setattr(options, "LANE_PAUSE", timedelta(seconds=1))

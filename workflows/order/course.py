@@ -173,7 +173,7 @@ class Course:
                 payload,
                 task_queue=party.task_queue,
                 start_to_close_timeout=options.PARTY_CALL,
-                schedule_to_close_timeout=party.gives_up,
+                schedule_to_close_timeout=options.REFUND_GIVES_UP if party.owes_money else options.PARTY_GIVES_UP,
                 heartbeat_timeout=options.PARTY_SIGN_OF_LIFE,
                 retry_policy=options.PARTY_CALL_RETRY,
                 summary=summary,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
@@ -18,7 +17,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.stock import StockActivities
     from activities.terms import TermsActivities
 
-from workflows import options
 from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE
 
 
@@ -28,7 +26,8 @@ class Party:
 
     task_queue: str
     away: str
-    gives_up: timedelta = options.PARTY_GIVES_UP
+    # What it does not do is owed to the customer, and has to be seen sooner.
+    owes_money: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Call:
 
 CARRIER: Final = Party(CARRIER_QUEUE, "carrier_unavailable")
 EINVOICE: Final = Party(EINVOICE_QUEUE, "invoice_unavailable")
-PAYMENT_PROVIDER: Final = Party(PAYMENTS_QUEUE, "refund_failed", options.REFUND_GIVES_UP)
+PAYMENT_PROVIDER: Final = Party(PAYMENTS_QUEUE, "refund_failed", owes_money=True)
 
 STEPS: Final[dict[str, Call]] = {
     "order.check": Call(OrderActivities.check_order),
