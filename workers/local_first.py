@@ -7,7 +7,7 @@ Told this way, a workflow does the same in both.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
@@ -15,6 +15,8 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+_KNOWN_FIRST: Final = frozenset({"initialize_workflow", "notify_has_patch", "update_random_seed"})
 
 
 class LocalFirst(WorkflowRunner):
@@ -67,13 +69,20 @@ class _Instance(WorkflowInstance):
 
 def _in_order(act: WorkflowActivation) -> list[WorkflowActivation]:
     local = [job for job in act.jobs if _is_end_of_local(job)]
-    rest = [job for job in act.jobs if not _is_end_of_local(job)]
-    parts = [[job] for job in local] + ([rest] if rest else [])
-    return [act] if len(parts) < 2 else [_with(act, jobs) for jobs in parts]
+    # What the code is to know before it goes on at all, such as the patches that its history has.
+    known = [job for job in act.jobs if _is_known_first(job)]
+    rest = [job for job in act.jobs if not _is_end_of_local(job) and not _is_known_first(job)]
+    if not local or not (local[1:] or rest):
+        return [act]
+    return [_with(act, jobs) for jobs in ([*known, local[0]], *([job] for job in local[1:]), rest) if jobs]
 
 
 def _is_end_of_local(job: WorkflowActivationJob) -> bool:
     return job.HasField("resolve_activity") and job.resolve_activity.is_local
+
+
+def _is_known_first(job: WorkflowActivationJob) -> bool:
+    return job.WhichOneof("variant") in _KNOWN_FIRST
 
 
 def _with(act: WorkflowActivation, jobs: Sequence[WorkflowActivationJob]) -> WorkflowActivation:
