@@ -95,27 +95,28 @@ async def draft(session: AsyncSession, order: Order, ask: RefundAsk) -> Draft:
     if not has_ended(order.lifecycle) and _leaves_nothing(sale.lines, taken):
         raise NothingLeftToShip(order_no=order.order_no)
     after = position_after(sale.position, sale.progress, taken)
-    held = await _held(session, order.order_no)
+    held = await held_of(session, order.order_no)
     back = money_back(sale.position, after, sum(payout.minor for payout in held))
     after = after.refunded(back.due_minor)
-    return Draft(tuple(taken), back, 0, _payouts(held, back.payable_minor), sale.position, after)
+    return Draft(tuple(taken), back, 0, payouts_of(held, back.payable_minor), sale.position, after)
 
 
 async def _compensation(session: AsyncSession, order: Order, sale: Sale, minor: int) -> Draft:
-    held = await _held(session, order.order_no)
+    held = await held_of(session, order.order_no)
     left = sum(payout.minor for payout in held)
     if minor > left:
         raise RefundAbovePaid(left_minor=left)
-    return Draft((), MoneyBack(0, 0), minor, _payouts(held, minor), sale.position, sale.position)
+    return Draft((), MoneyBack(0, 0), minor, payouts_of(held, minor), sale.position, sale.position)
 
 
-async def _held(session: AsyncSession, order_no: str) -> list[Payout]:
+async def held_of(session: AsyncSession, order_no: str) -> list[Payout]:
     """What is left of the order's money, the latest payment first."""
     left = await payments.left_of(session, order_no)
     return [Payout(payment, minor) for payment, minor in reversed(left) if payment.state == payments.APPLIED]
 
 
-def _payouts(held: Sequence[Payout], minor: int) -> tuple[Payout, ...]:
+def payouts_of(held: Sequence[Payout], minor: int) -> tuple[Payout, ...]:
+    """`minor` of this money, the first of it first."""
     chosen = []
     for payout in held:
         part = min(payout.minor, minor)
@@ -180,7 +181,9 @@ async def grant(session: AsyncSession, order: Order, wanted: Grant, worked_out: 
     order.written_off_minor = worked_out.after.balances()[Role.ROUNDING]
     if worked_out.after.is_settled:
         # What was missing is not wanted any more.
-        await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="less is due now")
+        await holds.resolve(
+            session, order, ("payment_short", "change_unpaid"), "paid", by="orderflow", reason="less is due now"
+        )
     await events.record(session, order, _told(wanted, worked_out, granted, node))
     for refund, _payment in added:
         await refunds.note_requested(session, order, refund, node)

@@ -184,7 +184,7 @@ class PaymentActivities:
         order.paid_minor += payment.amount_minor
         session.add(payment)
         if not late and not is_twice:
-            order.written_off_minor = self._written_off(await surplus.difference(session, order))
+            order.written_off_minor = self._written_off(await refunding.still_due(session, order))
         await events.record(session, order, receipt.event("payment.received"))
         held = await post_unposted(session, order, new=payment)
         if late:
@@ -204,11 +204,14 @@ class PaymentActivities:
 
     async def _judge(self, session: AsyncSession, order: Order, payment: Payment) -> None:
         """Afterwards a difference between what was paid and what is due is dealt with, and none holds the order."""
-        due_minor = await surplus.difference(session, order) - order.written_off_minor
+        due_minor = await refunding.still_due(session, order) - order.written_off_minor
         # Once the deposit is complete, how the balance comes is the plan's business until its window closes.
         as_planned = due_minor <= 0 or orders.plan(order).awaits_balance(order.paid_minor)
         if as_planned and order.paid_minor > payment.amount_minor:
             await holds.resolve(session, order, ("payment_short",), "paid", by="orderflow", reason="the rest has come")
+        if due_minor <= 0:
+            balance = "the balance has come"
+            await holds.resolve(session, order, ("change_unpaid",), "paid", by="orderflow", reason=balance)
         if due_minor < 0 or payment.kind == payments.DUPLICATE:
             await surplus.judge(session, order, payment, self._policy.surplus)
         elif not as_planned:

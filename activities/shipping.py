@@ -15,9 +15,10 @@ from domain.order import Lifecycle, moved
 from domain.shipping import VOIDABLE, ParcelStatus
 from integrations.carrier.port import AlreadyCollected, Booking, Carrier, CarrierRefused
 from models.columns import now
+from models.order import Order
 from models.shipping import Shipment
 from runtime.database import Sessions
-from store import events, holds, inbox, orders, shipping, stock
+from store import changing, events, holds, inbox, orders, shipping, stock
 from store.events import Event
 from store.holds import Reason
 
@@ -117,6 +118,7 @@ class ShippingActivities:
                 return StepResult(await orders.standing(session, step.order_no), outcome="cancelling"), []
             # Asked again only once somebody has settled what was wrong, or why a person wants it to stay.
             held = await holds.first_open(session, step.order_no, ("manual", "carrier_refused"))
+            held = held or await _awaits_balance(session, order, step.node)
             if held is not None:
                 return StepResult(await orders.standing(session, step.order_no), held=held), []
             lines = await orders.lines(session, step.order_no)
@@ -208,6 +210,16 @@ class ShippingActivities:
                 await holds.open_hold(session, order, stray(told, step.node))
             standing = await orders.standing(session, step.order_no)
             return StepResult(standing, outcome="too_late" if left else "applied")
+
+
+async def _awaits_balance(session: AsyncSession, order: Order, node: str) -> str | None:
+    """The hold of an order that had been paid before a change made it dearer, as long as the balance has not come."""
+    missing = await changing.still_unpaid(session, order)
+    if not missing:
+        return None
+    told = {"due_minor": missing, "currency": order.currency}
+    await holds.open_hold(session, order, Reason("change_unpaid", "the change is not paid", told, node))
+    return "change_unpaid"
 
 
 async def _shipment(session: AsyncSession, shipment_no: str) -> Shipment:

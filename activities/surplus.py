@@ -7,7 +7,6 @@ owe it to whoever paid from the first moment. A surplus within one payment is an
 from collections.abc import Sequence
 from enum import StrEnum
 
-from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import refunds
@@ -30,30 +29,9 @@ class SurplusPolicy(StrEnum):
     ALL = "all"
 
 
-_NOT_COUNTED = text("""
-SELECT (SELECT coalesce(sum(amount_minor), 0) FROM payments
-        WHERE order_no = :order_no AND kind = 'duplicate' AND state <> 'unapplied')
-     + (SELECT coalesce(sum(r.amount_minor), 0)
-        FROM refunds r JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
-        WHERE r.order_no = :order_no AND r.cause = 'cancel' AND p.kind <> 'duplicate' AND p.state <> 'unapplied')
-""")
-
-
-async def counted(session: AsyncSession, order: Order) -> int:
-    """What was paid towards the sale: no duplicates, and nothing that went back when the order was broken off."""
-    await session.flush()
-    return order.paid_minor - int((await session.execute(_NOT_COUNTED, {"order_no": order.order_no})).scalar_one())
-
-
-async def difference(session: AsyncSession, order: Order) -> int:
-    """What is still to be paid of the price as it stands, before anything is written off; negative: a surplus."""
-    given_back = await refunding.given_back(session, order.order_no) if order.reduced_minor else 0
-    return order.total_minor - order.reduced_minor - (await counted(session, order) - given_back)
-
-
 async def is_duplicate(session: AsyncSession, order: Order, amount_minor: int, tolerance_minor: int) -> bool:
     """Whether the order was paid in full before this money came, and a rounding difference does not explain it."""
-    due = await difference(session, order)
+    due = await refunding.still_due(session, order)
     paid_already = order.paid_minor > 0 and due - order.written_off_minor <= 0
     return paid_already and due - amount_minor < -tolerance_minor
 
@@ -114,13 +92,4 @@ async def _approve(session: AsyncSession, order: Order, payment: Payment, refund
 
 async def _too_much(session: AsyncSession, order: Order) -> int:
     """What was paid beyond the order's total and is not on its way back."""
-    surplus = order.written_off_minor - await difference(session, order)
-    gone = await session.execute(_ON_ITS_WAY, {"order_no": order.order_no})
-    return max(surplus - int(gone.scalar_one()), 0)
-
-
-_ON_ITS_WAY = text("""
-SELECT coalesce(sum(r.amount_minor), 0)
-FROM refunds r JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
-WHERE r.order_no = :order_no AND r.cause = 'surplus' AND p.state = 'applied'
-""")
+    return max(order.written_off_minor - await refunding.still_due(session, order), 0)

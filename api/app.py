@@ -13,6 +13,7 @@ from temporalio.client import Client
 from api.approvals import routes as approvals
 from api.batch import ITEMS_AT_ONCE
 from api.body import BodyGuard, BodyLimits
+from api.changing import routes as changing
 from api.checks import routes as checks
 from api.customers import routes as customers
 from api.dependencies import PrincipalCache, refuse_undeclared
@@ -52,6 +53,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     orders.router,
     story.router,
     commands.router,
+    changing.router,
     payments.router,
     refunding.router,
     returning.router,

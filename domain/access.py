@@ -13,6 +13,7 @@ class Permission(StrEnum):
     ORDERS_PLACE = "orders:place"
     ORDERS_READ = "orders:read"
     ORDERS_CANCEL = "orders:cancel"
+    ORDERS_CHANGE = "orders:change"
     ORDERS_RESOLVE = "orders:resolve"
     ORDERS_MONEY = "orders:money"
     ORDERS_CONTACT = "orders:contact"
@@ -73,6 +74,7 @@ _SALES = {
     Permission.ORDERS_PLACE,
     Permission.ORDERS_READ,
     Permission.ORDERS_CANCEL,
+    Permission.ORDERS_CHANGE,
     Permission.RETURNS_ASK,
     Permission.ORDERS_RESOLVE,
     Permission.ORDERS_MONEY,
@@ -92,6 +94,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ORDERS_PLACE,
             Permission.ORDERS_READ,
             Permission.ORDERS_CANCEL,
+            Permission.ORDERS_CHANGE,
             Permission.RETURNS_ASK,
             Permission.ORDERS_MONEY,
             Permission.ORDERS_CONTACT,
@@ -127,6 +130,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             *_COLLEAGUE,
             Permission.ORDERS_READ,
             Permission.ORDERS_CANCEL,
+            Permission.ORDERS_CHANGE,
             Permission.ORDERS_RESOLVE,
             Permission.ORDERS_MONEY,
             Permission.ORDERS_CONTACT,
@@ -169,6 +173,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ORDERS_PLACE,
             Permission.ORDERS_READ,
             Permission.ORDERS_CANCEL,
+            Permission.ORDERS_CHANGE,
             Permission.RETURNS_ASK,
             Permission.ORDERS_RESOLVE,
             Permission.ORDERS_MONEY,

@@ -41,11 +41,21 @@ def of_draft(draft: "OrderDraft", customer: KnownCustomer) -> dict[str, FactText
 
 async def of_order(session: AsyncSession, order: Order) -> dict[str, FactText]:
     """The facts of an order that is recorded, as its workflow begins with them."""
-    lines = await orders.lines(session, order.order_no)
+    lines = await _wanted_lines(session, order)
     return _facts(order, lines, await _known_customer(session, order)) | {
         "order.total_minor": order.total_minor,
         "payment.paid_minor": order.paid_minor,
     }
+
+
+def of_content(lines: Sequence[OrderLine | OrderLineValue], total_minor: int, country: str) -> dict[str, FactText]:
+    """The facts that a change of the order can change."""
+    return _content(lines, country) | {"order.total_minor": total_minor}
+
+
+async def _wanted_lines(session: AsyncSession, order: Order) -> list[OrderLine]:
+    """Lines that were taken out, or refunded before they were sent, are no part of what the order is about."""
+    return [line for line in await orders.lines(session, order.order_no) if line.quantity > line.cancelled]
 
 
 def _facts(
@@ -56,11 +66,7 @@ def _facts(
         "order.channel": order.channel,
         "order.source": order.source,
         "order.currency": order.currency,
-        "order.item_count": sum(line.quantity for line in lines),
-        "order.categories": sorted({line.category for line in lines if line.category}),
-        "order.skus": sorted({line.sku for line in lines}),
-        "order.has_gift": any(line.gift_of for line in lines),
-        "order.country": str(order.ship_to.get("country", "")),
+        **_content(lines, str(order.ship_to.get("country", ""))),
         "order.placed_at": _moment(order.placed_at),
         "order.salesperson": order.salesperson or "",
         "order.store": order.store or "",
@@ -74,10 +80,22 @@ def _facts(
     }
 
 
+def _content(lines: Sequence[OrderLine | OrderLineValue], country: str) -> dict[str, FactText]:
+    return {
+        "order.item_count": sum(line.quantity for line in lines),
+        "order.categories": sorted({line.category for line in lines if line.category}),
+        "order.skus": sorted({line.sku for line in lines}),
+        "order.has_gift": any(line.gift_of for line in lines),
+        "order.country": country,
+    }
+
+
 async def known_now(session: AsyncSession, order: Order) -> dict[str, FactText]:
     """What a branch may ask that changes while the order runs. What a customer owes is known of orders on credit."""
     standing = await orders.standing(session, order.order_no)
+    lines, country = await _wanted_lines(session, order), str(order.ship_to.get("country", ""))
     facts: dict[str, FactText] = {
+        **of_content(lines, order.total_minor, country),
         "payment.paid_minor": order.paid_minor,
         "payment.paid_in_full": standing.payment in ("paid", "overpaid"),
         "order.deposit_refundable": await deposits.is_refundable(session, order),

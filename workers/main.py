@@ -118,6 +118,7 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
             able.approvals.remind_approval,
             able.approvals.escalate_approval,
             able.approvals.apply_decision,
+            able.changing.change_order,
             able.lane.hold_order,
             able.lane.settle_hold,
             able.lane.escalate_holds,

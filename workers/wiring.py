@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.approvals import ApprovalActivities
+from activities.changing import ChangeActivities
 from activities.checks import CheckActivities
 from activities.invoices import InvoiceActivities
 from activities.lane import LaneActivities
@@ -58,6 +59,7 @@ class Capabilities:
     terms: TermsActivities
     outbox: OutboxActivities
     checks: CheckActivities
+    changing: ChangeActivities
     lane: LaneActivities
     autopilot: SimulatedCarrier | None
 
@@ -84,6 +86,7 @@ def wire(
         terms=TermsActivities(sessions),
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
+        changing=ChangeActivities(sessions, settings.reservation_ttl),
         lane=LaneActivities(sessions),
         autopilot=carrier if isinstance(carrier, SimulatedCarrier) and settings.carrier_autopilot else None,
     )

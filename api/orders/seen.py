@@ -39,6 +39,7 @@ class Seen:
 
 Reader = Annotated[Principal, requires(Permission.ORDERS_READ)]
 Canceller = Annotated[Principal, requires(Permission.ORDERS_CANCEL)]
+Changer = Annotated[Principal, requires(Permission.ORDERS_CHANGE)]
 Resolver = Annotated[Principal, requires(Permission.ORDERS_RESOLVE)]
 Cashier = Annotated[Principal, requires(Permission.PAYMENTS_RECORD)]
 Refunder = Annotated[Principal, requires(Permission.REFUNDS_GRANT)]
@@ -51,6 +52,10 @@ async def _to_read(order_no: Key, caller: Reader, session: SessionDep) -> Seen:
 
 
 async def _to_cancel(order_no: Key, caller: Canceller, session: SessionDep, settings: SettingsDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session, settings.time_scale)
+
+
+async def _to_change(order_no: Key, caller: Changer, session: SessionDep, settings: SettingsDep) -> Seen:
     return Seen(await order_in_sight(session, order_no, caller), caller, session, settings.time_scale)
 
 
@@ -76,6 +81,7 @@ async def _payments(order_no: Key, caller: PaymentReader, session: SessionDep) -
 
 ToRead = Annotated[Seen, Depends(_to_read)]
 ToCancel = Annotated[Seen, Depends(_to_cancel)]
+ToChange = Annotated[Seen, Depends(_to_change)]
 ToResolve = Annotated[Seen, Depends(_to_resolve)]
 ToPay = Annotated[Seen, Depends(_to_pay)]
 ToRefund = Annotated[Seen, Depends(_to_refund)]

@@ -250,6 +250,7 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "payment_currency": HoldReason(Role.FINANCE, _DAY, "付款币种不符", "Paid in another currency", refundable=True),
     "payment_conflict": HoldReason(Role.FINANCE, _DAY, "付款回执矛盾", "A payment was reported with two sums"),
     "payment_method_unknown": HoldReason(Role.FINANCE, _SOON, "支付方式未建档", "Payment method unknown"),
+    "change_unpaid": HoldReason(Role.FINANCE, _DAY, "改单待补款", "A change is not paid yet", at_gate=True),
     "carrier_refused": HoldReason(Role.WAREHOUSE, _SOON, "承运商拒收", "Carrier refused the shipment"),
     "carrier_unavailable": HoldReason(Role.OPERATIONS, _SOON, "承运商不可用", "Carrier cannot be reached"),
     "delivery_overdue": HoldReason(Role.SERVICE, _DAY, "签收超时", "Delivery is overdue"),

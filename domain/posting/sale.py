@@ -79,6 +79,14 @@ def refund_approved(before: SalePosition, after: SalePosition) -> Entry | None:
     return entry_of("refund_approved", cr(Role.REFUND_PAYABLE, refund), *_difference(before, after))
 
 
+def sale_changed(before: SalePosition, after: SalePosition) -> Entry | None:
+    """Another sale was agreed on: every balance follows, and what was paid too much by it becomes payable."""
+    refund = before.settled_minor - after.settled_minor
+    if refund < 0:
+        raise InvalidAmount("a change pays nothing by itself", refund_minor=refund)
+    return entry_of("sale_changed", cr(Role.REFUND_PAYABLE, refund), *_difference(before, after))
+
+
 def deposit_forfeited(before: SalePosition, minor: int) -> Entry | None:
     """A deposit that the customer lost: without a supply there is no VAT in it, so all of it is income."""
     return entry_of("deposit_forfeited", *_difference(before, before.forfeited(minor)))

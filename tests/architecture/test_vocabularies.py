@@ -13,6 +13,7 @@ from tests.architecture.source_tree import ROOT, Source, imported_modules, sourc
 
 # Raised within activities only. They become the type of a failure that the workflow turns into a hold.
 NEVER_OVER_HTTP = {
+    "change_unreadable",
     "decision_unreadable",
     "not_found",
     "payment_method_unknown",

@@ -13,6 +13,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.changing import ChangeAnswer, ChangeInput
 from activities.failures import translated
 from activities.lane import HoldOrderInput, HoldOrderResult
 from activities.orders import (
@@ -77,6 +78,9 @@ class Shop:
     partly_voided: bool = False
     # What a decision about a hold settles, by the number of its row.
     decisions: dict[int, str] = field(default_factory=dict)
+    # What a change makes of the order, or why it is refused; and whether its flow has to be gone through anew.
+    change: Mapping[str, Any] | str = field(default_factory=dict)
+    relevant: bool = True
     calls: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
@@ -104,6 +108,7 @@ class Shop:
             self.notify,
             self.acknowledge,
             self.hold_order,
+            self.change_order,
             self.settle_hold,
             self.escalate_holds,
             self.reserve_stock,
@@ -230,6 +235,12 @@ class Shop:
             return HoldOrderResult(self._step("hold_order too late"))
         held = self._step("hold_order", blocking_holds=(*self.standing.blocking_holds, "manual"))
         return HoldOrderResult(held, "H-1")
+
+    @activity.defn
+    async def change_order(self, asked: ChangeInput) -> ChangeAnswer:
+        if isinstance(self.change, str):
+            return ChangeAnswer(self._step("change_order refused"), self.change)
+        return ChangeAnswer(self._step("change_order", **self.change), relevant=self.relevant)
 
     @activity.defn
     async def settle_hold(self, fact: Fact) -> StepResult:

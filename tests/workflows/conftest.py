@@ -28,6 +28,7 @@ from workflows.order.contract import (
     SIGNALS,
     CancelRequest,
     CancelResult,
+    ChangeRequest,
     FactSignal,
     FactText,
     OrderInput,
@@ -64,6 +65,9 @@ class Running:
 
     async def resolve(self, choice: str, target: str = "") -> None:
         await self.handle.execute_update("resolve_exception", ResolveRequest("r-1", "ops", choice, 12, target))
+
+    async def change(self, request_id: str = "change/1") -> None:
+        await self.handle.execute_update("change_order", ChangeRequest(request_id, 13, 1), id=request_id)
 
     async def until(self, call: str, times: int = 1) -> None:
         """Waits until the shop has been asked this so often; time stands still meanwhile."""

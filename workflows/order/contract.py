@@ -116,6 +116,22 @@ class HoldResult:
     hold_id: str
 
 
+@dataclass(frozen=True)
+class ChangeRequest:
+    """A person wants other lines or another address, as they were shown at this version; the inbox row says which."""
+
+    request_id: str
+    inbox_id: int
+    version: int
+
+
+@dataclass(frozen=True)
+class ChangeResult:
+    """The order is as it was asked to be."""
+
+    order_no: str
+
+
 # How a fact of each inbox kind reaches the workflow.
 SIGNALS = {
     "payment.settled": "payment_settled",

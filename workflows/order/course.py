@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options, search_attributes
 from workflows.order.contract import CancelRequest, OrderInput, ResolveRequest
-from workflows.order.steps import STEPS, Party
+from workflows.order.steps import CARRIER, STEPS, Call, Party
 
 Payload = TypeVar("Payload")
 Answer = TypeVar("Answer")
@@ -61,6 +61,10 @@ class Course:
         self.cancel: CancelRequest | None = None
         # What follows the flow; it is cancelled when the order is called off.
         self.story: asyncio.Task[str] | None = None
+        # Set while the order is being changed, and then until its story has begun anew; not while it is being packed.
+        self.changing = False
+        self.begins_anew = False
+        self.packing = False
         # Set while the order is being undone: from then on nobody may cancel or resolve anything.
         self.unwinding = False
         self.woken = False
@@ -119,9 +123,39 @@ class Course:
         """Runs the step that the vocabulary calls `name` for this visit. Raises StepFailed."""
         step = Step(self.order_no, self.at, self.visits.get(self.at, 1), has_ended(self.standing.lifecycle))
         call = STEPS[name]
+        if name == _PACKING:
+            return self.saw(await self._packed(step, call))
         if call.party is None:
             return self.saw(await self.local(call.method, step, name))
         return self.saw(await self.external(call.method, step, call.party, name))
+
+    async def _packed(self, step: Step, call: Call) -> StepResult:
+        """What is being changed is not packed, and what is being packed is not changed."""
+        await self.unchanging()
+        self.packing = True
+        try:
+            packed: StepResult = await self.external(call.method, step, CARRIER, _PACKING)
+        finally:
+            self.packing = False
+        return packed
+
+    async def unchanging(self) -> None:
+        """Afterwards nobody is changing the order."""
+        await workflow.wait_condition(lambda: not self.changing)
+        self.heed()
+
+    def start_over(self) -> None:
+        """Afterwards the order is at the beginning of its flow, with nobody waited for: it is another one than it was.
+
+        What was done is not done twice: steps look at what is there. Visits that this asks for are not counted.
+        """
+        for node, visits in self.visits.items():
+            self.sent_back[node] = self.sent_back.get(node, 0) + bool(visits)
+        self.at = self.flow.start
+        self.trouble, self.resolution, self.held, self.woken = None, None, False, False
+        self.changing, self.begins_anew = False, False
+        self.tell("changed: begins anew")
+        self.show(search_attributes.HOLD.value_set([]), search_attributes.WAITING_FOR.value_unset())
 
     async def local(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str = "") -> Any:
         """A database step: within the workflow task, and as an ordinary, visible activity when that takes too long."""
@@ -239,6 +273,8 @@ class Course:
         node = self.flow.nodes.get(node_id)
         return node.next if isinstance(node, ActionNode) and node.skippable else None
 
+
+_PACKING = "shipping.create"
 
 # In the order of their steps: they are run in reverse.
 _ALL_COMPENSATIONS = ("stock.release", "payment.refund", "shipping.cancel")

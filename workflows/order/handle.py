@@ -14,6 +14,8 @@ from workflows.order.contract import (
     SIGNALS,
     CancelRequest,
     CancelResult,
+    ChangeRequest,
+    ChangeResult,
     FactSignal,
     HoldRequest,
     HoldResult,
@@ -130,6 +132,17 @@ class OrderHandle:
             rpc_timeout=RPC_TIMEOUT,
         )
         return cast("HoldResult", await update.result(rpc_timeout=wait))
+
+    async def change(self, request: ChangeRequest, wait: timedelta) -> ChangeResult:
+        """The order is another one. Raises WorkflowUpdateFailedError when it may not be, or an RPC time-out."""
+        update = await self._workflow().start_update(
+            OrderWorkflow.change_order,
+            request,
+            id=request.request_id,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        return cast("ChangeResult", await update.result(rpc_timeout=wait))
 
     def _workflow(self) -> WorkflowHandle[OrderWorkflow, OrderResult]:
         return self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(self.order_no))

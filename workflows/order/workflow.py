@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.changing import ChangeActivities, ChangeAnswer, ChangeInput
     from activities.lane import HoldOrderInput, LaneActivities
     from activities.orders import CancelInput, OrderActivities
     from domain.flow.nodes import Choice, ExceptionNode
@@ -15,6 +16,8 @@ from workflows import options
 from workflows.order.contract import (
     CancelRequest,
     CancelResult,
+    ChangeRequest,
+    ChangeResult,
     HoldRequest,
     HoldResult,
     OrderInput,
@@ -41,8 +44,9 @@ class OrderWorkflow(HearsFacts):
 
     Signals bring facts and decisions (`payment_settled`, `parcel_scanned`, `stock_replenished`, `approval_decided`,
     `hold_decided`); updates ask for something (`cancel` before goods have left, `resolve_exception` while the order is
-    held, `hold_order` before it ships); `state` tells how it stands. An order that is broken off is undone in reverse:
-    parcels voided, invoices credited, money refunded, stock released.
+    held, `hold_order` and `change_order` before it ships); `state` tells how it stands. An order that is broken off is
+    undone in reverse: parcels voided, invoices credited, money refunded, stock released. One that was changed goes
+    through its flow anew.
     """
 
     @workflow.init
@@ -77,11 +81,16 @@ class OrderWorkflow(HearsFacts):
             if story.done():
                 return await story
             await self._stop(story)
-            if await self._undone():
+            if course.cancel is None:
+                if not story.cancelled():
+                    return await story
+                course.start_over()
+            elif await self._undone():
                 return "cancelled"
 
     async def _ended_or_called_off(self, story: asyncio.Task[str]) -> None:
-        await self._inlet.wait(lambda: story.done() or self._course.cancel is not None)
+        course = self._course
+        await self._inlet.wait(lambda: story.done() or course.cancel is not None or course.begins_anew)
 
     async def _fulfil(self) -> str:
         """The story of any order: node after node of its flow, until one says that it has ended."""
@@ -229,6 +238,37 @@ class OrderWorkflow(HearsFacts):
     def _may_hold(self, request: HoldRequest) -> None:  # noqa: ARG002 - a validator takes what its update takes
         if self._is_over():
             raise ApplicationError("too_late_to_hold", type="too_late_to_hold", non_retryable=True)
+
+    @workflow.update(description="Change lines or address")
+    async def change_order(self, request: ChangeRequest) -> ChangeResult:
+        course = self._course
+        while course.changing:
+            await course.unchanging()
+        self._refuse_change()
+        course.changing = True
+        asked = ChangeInput(course.order_no, course.at, request.inbox_id, request.version)
+        try:
+            answer: ChangeAnswer = await course.local(ChangeActivities.change_order, asked, "change")
+            refusal = answer.refusal
+        except StepFailed as failed:
+            refusal = failed.reason
+        if refusal is not None:
+            course.changing = False
+            raise ApplicationError(refusal, type=refusal, non_retryable=True)
+        course.saw(answer.result)
+        if answer.relevant:
+            course.begins_anew = True
+            await workflow.wait_condition(lambda: not course.begins_anew or self._is_over())
+        course.changing = False
+        return ChangeResult(course.order_no)
+
+    @change_order.validator
+    def _may_change(self, request: ChangeRequest) -> None:  # noqa: ARG002 - a validator takes what its update takes
+        self._refuse_change()
+
+    def _refuse_change(self) -> None:
+        if self._is_over() or self._course.packing or self._course.cancel is not None:
+            raise ApplicationError("order_not_changeable", type="order_not_changeable", non_retryable=True)
 
     @workflow.query(description="How the order stands")
     def state(self) -> Standing:

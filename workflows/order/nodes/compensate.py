@@ -17,6 +17,7 @@ from workflows.order.course import Course, StepFailed, Trouble
 
 async def run(course: Course, node: CompensateNode) -> str:
     """The next node; nothing is registered any more."""
+    await course.unchanging()
     await undo_all(course)
     return node.next
 

@@ -1,0 +1,52 @@
+"""Changes of placed orders: what had effect, what of it is not paid yet, and what new lines find in the catalogue."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.changing import OrderChange
+from models.masters import Product
+from models.order import Order
+from store import refunding
+
+
+async def find(session: AsyncSession, order_no: str, change_id: str) -> OrderChange | None:
+    """The order's change of this id, if it had effect."""
+    return await session.get(OrderChange, (order_no, change_id))
+
+
+async def of_order(session: AsyncSession, order_no: str) -> Sequence[OrderChange]:
+    """The order's changes, first one first."""
+    query = select(OrderChange).where(OrderChange.order_no == order_no)
+    return (await session.exec(query.order_by(col(OrderChange.changed_at), col(OrderChange.change_id)))).all()
+
+
+async def still_unpaid(session: AsyncSession, order: Order) -> int:
+    """What is missing of an order that had been paid before a change made it dearer; zero for every other order."""
+    found = await session.execute(
+        text("SELECT 1 FROM order_changes WHERE order_no = :order_no AND balance_minor > 0 LIMIT 1"),
+        {"order_no": order.order_no},
+    )
+    if found.first() is None:
+        return 0
+    return max(await refunding.still_due(session, order) - order.written_off_minor, 0)
+
+
+async def in_catalogue(session: AsyncSession, skus: Iterable[str]) -> dict[str, Product]:
+    """What the catalogue says of these SKUs; those it does not have are left out."""
+    found = await session.exec(select(Product).where(col(Product.sku).in_(sorted(set(skus)))))
+    return {product.sku: product for product in found}
+
+
+async def free_units(session: AsyncSession, skus: Iterable[str]) -> dict[str, int]:
+    """Units of each SKU that are promised to nobody, all active warehouses together."""
+    rows = await session.execute(
+        text("""
+        SELECT s.sku, sum(s.on_hand - s.reserved) AS units FROM stock_levels s
+        JOIN warehouses w ON w.code = s.warehouse AND w.active WHERE s.sku = ANY(:skus) GROUP BY s.sku
+        """),
+        {"skus": sorted(set(skus))},
+    )
+    return {row.sku: int(row.units) for row in rows}
