@@ -32,12 +32,12 @@ async def test_orders_that_were_finished_cancelled_and_held_leave_nothing_that_d
     await caller.until(with_fee, payment="paid")
 
     for words in ((), ("--order", done), ("--order", held), ("--order", with_fee)):
-        status, told = await asyncio.to_thread(_check, open_dir / "journeys", *words)
+        status, told = await asyncio.to_thread(check, open_dir / "journeys", *words)
         assert (status, told["found"], told["temporal"]) == (0, {}, True)
         assert "open_orders_have_a_workflow" in told["checks"]
 
 
-def _check(data: Path, *words: str) -> tuple[int, dict[str, Any]]:
+def check(data: Path, *words: str) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-P", "-m", "cli.main", "check", *words, "--data", str(data), "--json"]
     done = subprocess.run(command, cwd=ROOT, env=settings_of(), capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
