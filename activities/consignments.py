@@ -12,7 +12,7 @@ from domain.money import split
 from domain.shipping import ParcelStatus
 from integrations.carrier.port import Address, Consignment, ConsignmentLine
 from models.order import Order, OrderLine
-from store import products, shipping
+from store import products, refunding, shipping
 from store.shipping import Parcel
 
 
@@ -42,7 +42,8 @@ async def labels_to_ask(
         return []
     refusals = await shipping.refusals(session, order.order_no)
     names = await products.names(session, {line.sku for line in lines})
-    cash = _cash_to_collect(order, lines, living)
+    due_minor = await refunding.still_due(session, order) - order.written_off_minor
+    cash = _cash_to_collect(order, lines, living, max(due_minor, 0))
     return [
         LabelRequest(
             shipment_no=one.shipment.shipment_no,
@@ -58,18 +59,19 @@ def _is_living(parcel: Parcel) -> bool:
     return parcel.shipment.status != ParcelStatus.VOIDED
 
 
-def _cash_to_collect(order: Order, lines: Sequence[OrderLine], living: Sequence[Parcel]) -> dict[str, int]:
+def _cash_to_collect(
+    order: Order, lines: Sequence[OrderLine], living: Sequence[Parcel], due_minor: int
+) -> dict[str, int]:
     """What the courier collects with each parcel; over all parcels exactly what is still to be paid."""
     numbers = [one.shipment.shipment_no for one in living]
     if order.payment_terms != "cash_on_delivery":
         return dict.fromkeys(numbers, 0)
-    due = max(order.total_minor - order.reduced_minor - order.paid_minor - order.written_off_minor, 0)
     by_id = {line.line_id: line for line in lines}
     worth = [
         sum(by_id[unit.line_id].payable_minor * unit.quantity // by_id[unit.line_id].quantity for unit in one.lines)
         for one in living
     ]
-    return dict(zip(numbers, split(due, worth, numbers), strict=True))
+    return dict(zip(numbers, split(due_minor, worth, numbers), strict=True))
 
 
 def _consignment(order: Order, parcel: Parcel, names: Mapping[str, str], cash_minor: int) -> Consignment:

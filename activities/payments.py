@@ -23,7 +23,7 @@ from models.inbox import InboxMessage
 from models.order import Order
 from models.payment import Payment
 from runtime.database import Sessions
-from store import events, holds, inbox, orders, payments
+from store import events, holds, inbox, orders, payments, refunding
 from store.events import Event
 from store.holds import Reason
 

@@ -11,7 +11,7 @@ from domain.money import convert
 from models.columns import now
 from models.masters import Customer
 from models.order import Order
-from store import rates
+from store import rates, refunding
 from store.journal import RateMissing
 
 TERMS = "on_credit"
@@ -22,15 +22,17 @@ LET_IN = (WITHIN, GRANTED)
 # An order counts from the moment it was let in, or took goods all the same; its receivable is what the books say.
 _OWING = text("""
 SELECT o.currency, o.fx_rate, o.closed_at IS NULL AS open,
-       greatest(o.total_minor - o.reduced_minor - o.paid_minor - o.written_off_minor
-                + least(o.refunded_minor, o.reduced_minor), 0) AS open_minor,
+       greatest(o.total_minor - o.reduced_minor - o.paid_minor - o.written_off_minor + g.back_minor, 0) AS open_minor,
        o.payment_due_on < CAST(CAST(:at AS timestamptz) AT TIME ZONE e.time_zone AS date) AS overdue,
        (SELECT coalesce(sum(CASE l.side WHEN 'Dr' THEN l.base_minor ELSE -l.base_minor END), 0)
         FROM journal_entries j JOIN journal_lines l ON l.entry_id = j.entry_id
         WHERE j.voucher_no = o.voucher_no AND l.role = 'receivable') AS receivable_minor
 FROM orders o JOIN legal_entities e ON e.entity_id = o.entity_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(payout_minor + absorbed_minor - compensation_minor), 0) AS back_minor FROM granted_refunds
+    WHERE order_no = o.order_no) g
 WHERE o.customer_id = :customer_id AND o.order_no <> :order_no AND o.payment_terms = 'on_credit'
-  AND o.paid_minor + o.written_off_minor - least(o.refunded_minor, o.reduced_minor) < o.total_minor - o.reduced_minor
+  AND o.paid_minor + o.written_off_minor - g.back_minor < o.total_minor - o.reduced_minor
   AND (o.lifecycle = 'completed' OR (o.closed_at IS NULL AND (o.credit_state IN ('within', 'granted') OR EXISTS (
        SELECT 1 FROM order_lines l WHERE l.order_no = o.order_no AND l.allocated > 0))))
 """)
@@ -53,7 +55,7 @@ async def of_order(session: AsyncSession, order: Order, customer: Customer | Non
         customer = await session.get(Customer, order.customer_id)
     asked = {"customer_id": order.customer_id, "order_no": order.order_no, "at": now()}
     owing = (await session.execute(_OWING, asked)).all()
-    wanted = max(order.total_minor - order.reduced_minor - order.paid_minor - order.written_off_minor, 0)
+    wanted = max(await refunding.still_due(session, order) - order.written_off_minor, 0)
     return CreditLine(
         limit_minor=await _limit(session, order, customer),
         used_minor=sum(_used(row, order.functional_currency) for row in owing),

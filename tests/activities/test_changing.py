@@ -14,6 +14,7 @@ from activities.payments import PaymentActivities
 from activities.refunding import RefundActivities
 from activities.shipping import ShippingActivities
 from activities.step import Fact, Step
+from integrations.carrier.port import Booking, Consignment
 from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
 from integrations.memory import Memory
 from integrations.payment.simulated import SimulatedPaymentProvider
@@ -22,7 +23,7 @@ from models.changing import OrderChange
 from models.inbox import InboxMessage
 from models.order import OrderLine
 from runtime.database import Sessions
-from store import orders, stock
+from store import credit, orders, stock
 from tests.conftest import Database
 from tests.factories.approvals import gm_approval
 from tests.factories.books import balances, entries, open_books
@@ -292,6 +293,41 @@ async def test_an_order_on_credit_that_became_dearer_is_looked_at_again(sessions
     await set_order(sessions, payment_terms="on_credit", credit_state="within")
     await change(sessions, units(l1=3))
     assert (await order_row(sessions)).credit_state is None
+
+
+async def test_the_courier_collects_what_a_change_gave_back_and_asks_for_again(
+    sessions: Sessions, payments: PaymentActivities
+) -> None:
+    memory = Memory()
+    await ready_to_ship(sessions, lines=[TWO], payment_terms="cash_on_delivery")
+    await pay(payments, sessions, 2 * PRICE)
+    await change(sessions, units(l1=1))
+    await payments.pay_refunds(STEP)
+    await change(sessions, units(l1=2), "C-2")
+    asked: list[int] = []
+
+    class Listening(SimulatedCarrier):
+        async def book(self, consignment: Consignment, key: str) -> Booking:
+            asked.append(consignment.cod_amount_minor)
+            return await super().book(consignment, key)
+
+    assert (await ShippingActivities(sessions, Listening(memory)).book_shipments(STEP)).held is None
+    assert asked == [PRICE]
+
+
+async def test_credit_counts_what_a_change_gave_back_and_asks_for_again(
+    sessions: Sessions, payments: PaymentActivities
+) -> None:
+    await ready_to_ship(sessions, lines=[TWO], payment_terms="on_credit")
+    await pay(payments, sessions, 2 * PRICE)
+    await change(sessions, units(l1=1))
+    await payments.pay_refunds(STEP)
+    await change(sessions, units(l1=2), "C-2")
+    other = await place(sessions, "SO-2", payment_terms="on_credit")
+    async with sessions() as session:
+        own = await credit.of_order(session, await orders.get(session, "SO-1"))
+        seen_by_other = await credit.of_order(session, other)
+    assert (own.wanted_minor, seen_by_other.used_minor) == (PRICE, PRICE)
 
 
 async def test_one_of_two_rival_changes_wins_and_the_other_has_to_look_again(sessions: Sessions) -> None:
