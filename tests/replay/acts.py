@@ -18,6 +18,7 @@ from workflows.order.contract import (
     ORDERS_QUEUE,
     SIGNALS,
     CancelRequest,
+    ChangeRequest,
     FactSignal,
     HoldRequest,
     ResolveRequest,
@@ -206,6 +207,16 @@ async def hold(play: Play) -> None:
     await play.quiet()
     request = HoldRequest(f"hold-{play.next_number()}", "ops", play.acts)
     await play.handle.execute_update("hold_order", request, id=request.request_id)
+
+
+async def change(play: Play) -> None:
+    """A person wants other lines, and gets them unless the shop refuses."""
+    await play.quiet()
+    request = ChangeRequest(f"change-{play.next_number()}", play.acts, 1)
+    try:
+        await play.handle.execute_update("change_order", request, id=request.request_id)
+    except WorkflowUpdateFailedError:
+        assert isinstance(play.shop.change, str)
 
 
 def asked(call: str) -> Act:

@@ -22,6 +22,7 @@ from tests.replay.acts import (
     cancel_in_temporal,
     cancel_in_vain,
     cancel_now,
+    change,
     check,
     decide,
     ends,
@@ -120,6 +121,10 @@ def _held() -> Iterator[Scenario]:
     yield order("decided_about_another_hold", decide("payment_over"), _RETRY, *_PAID_AND_DELIVERED, shop=short)
     yield order("held_by_a_person", hold, pay(), decide("manual"), *_DELIVERED)
     yield order("paid_twice", pay("overpaid", surplus=True), *_DELIVERED)
+    yield order("changed", change, *_PAID_AND_DELIVERED)
+    yield order("changed_to_another_address", change, *_PAID_AND_DELIVERED, shop=partial(Shop, relevant=False))
+    yield order("changed_in_vain", change, *_PAID_AND_DELIVERED, shop=partial(Shop, change="out_of_stock"))
+    yield order("changed_while_it_is_held", change, *_PAID_AND_DELIVERED, shop=_holds("reserve_stock", "out_of_stock"))
     yield order("unknown_until_goods_come", goods(), *_PAID_AND_DELIVERED, shop=_holds("check_order", "unknown_sku"))
 
 
