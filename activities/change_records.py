@@ -7,11 +7,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities import refunds
 from activities.change_drafts import ChangeWanted, Draft
 from domain.changing import Fate
+from domain.posting.roles import Role
 from models.changing import OrderChange
 from models.inbox import InboxMessage
 from models.order import Order
 from models.refunding import GrantedRefund
-from store import events, holds, inbox, refunding
+from store import events, holds, inbox
 from store.events import Event
 from store.inbox import Incoming
 
@@ -64,15 +65,13 @@ async def settle_holds(session: AsyncSession, order: Order, worked_out: Draft) -
     """Afterwards the order is not held for money that is neither missing nor too much any more, nor for a no to what it
     was about before.
     """
-    await session.flush()
-    due = await refunding.still_due(session, order) - order.written_off_minor
     answered = ["approval_rejected"] if worked_out.relevant else []
     if worked_out.ship_to is not None:
         # Where it would not go it need not go any more: the carrier is asked anew.
         answered.append("carrier_refused")
-    if due <= 0:
+    if worked_out.after.is_settled:
         answered += ["payment_short", "change_unpaid"]
-    if due >= 0:
+    if not worked_out.after.balances()[Role.OVERPAYMENT]:
         answered.append("payment_over")
     if answered:
         await holds.resolve(session, order, tuple(answered), "changed", by="orderflow", reason="the order was changed")

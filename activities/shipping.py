@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.consignments import LabelRequest, label_key, labels_to_ask
 from activities.failures import translated
+from activities.posting import sale_of
 from activities.scans import follow, stray, take_back
 from activities.step import Fact, Step, StepResult
 from domain.order import Lifecycle, moved
@@ -214,9 +215,12 @@ class ShippingActivities:
 
 async def _awaits_balance(session: AsyncSession, order: Order, node: str) -> str | None:
     """The hold of an order that had been paid before a change made it dearer, as long as the balance has not come."""
-    missing = await changing.still_unpaid(session, order)
-    if not missing:
+    if not await changing.asked_for_more(session, order.order_no):
         return None
+    position = (await sale_of(session, order)).position
+    if position.is_settled:
+        return None
+    missing = position.totals.total_minor - position.settled_minor
     told = {"due_minor": missing, "currency": order.currency}
     await holds.open_hold(session, order, Reason("change_unpaid", "the change is not paid", told, node))
     return "change_unpaid"

@@ -8,8 +8,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.changing import OrderChange
 from models.masters import Product
-from models.order import Order
-from store import refunding
 
 
 async def find(session: AsyncSession, order_no: str, change_id: str) -> OrderChange | None:
@@ -23,15 +21,13 @@ async def of_order(session: AsyncSession, order_no: str) -> Sequence[OrderChange
     return (await session.exec(query.order_by(col(OrderChange.changed_at), col(OrderChange.change_id)))).all()
 
 
-async def still_unpaid(session: AsyncSession, order: Order) -> int:
-    """What is missing of an order that had been paid before a change made it dearer; zero for every other order."""
+async def asked_for_more(session: AsyncSession, order_no: str) -> bool:
+    """Whether a change made the order dearer after it had been paid."""
     found = await session.execute(
         text("SELECT 1 FROM order_changes WHERE order_no = :order_no AND balance_minor > 0 LIMIT 1"),
-        {"order_no": order.order_no},
+        {"order_no": order_no},
     )
-    if found.first() is None:
-        return 0
-    return max(await refunding.still_due(session, order) - order.written_off_minor, 0)
+    return found.first() is not None
 
 
 async def in_catalogue(session: AsyncSession, skus: Iterable[str]) -> dict[str, Product]:
