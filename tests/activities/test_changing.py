@@ -10,10 +10,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.approvals import ApprovalActivities, ApprovalInput
 from activities.changing import ChangeActivities
 from activities.orders import CancelInput, OrderActivities
-from activities.payments import PaymentActivities
+from activities.payments import MoneyPolicy, PaymentActivities
 from activities.refunding import RefundActivities
 from activities.shipping import ShippingActivities
 from activities.step import Fact, Step
+from activities.surplus import SurplusPolicy
 from integrations.carrier.port import Booking, Consignment
 from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
 from integrations.memory import Memory
@@ -145,6 +146,24 @@ async def test_down_and_up_again_asks_for_what_went_back(
     await pay(payments, sessions, PRICE, "P-2")
     assert (await shipping.book_shipments(STEP)).held is None
     assert await balances(sessions) == {"1012.01": 2 * PRICE, "2204": -20_000, "2221.06": -2_600}
+
+
+async def test_what_went_back_as_too_much_is_asked_for_once_the_order_is_dearer(
+    sessions: Sessions, shipping: ShippingActivities
+) -> None:
+    policy = MoneyPolicy(surplus=SurplusPolicy.ALL)
+    payments = PaymentActivities(sessions, SimulatedPaymentProvider(Memory()), 1, policy)
+    await ready_to_ship(sessions, lines=[TWO])
+    await stocked(sessions, "R-9", SKU_1=1)
+    await pay(payments, sessions, 3 * PRICE)
+    await payments.refund_surplus(STEP)
+    assert (await change(sessions, more("2"))).refusal is None
+    assert (await changes(sessions))[0].balance_minor == PRICE
+    assert (await shipping.book_shipments(STEP)).held == "change_unpaid"
+    await pay(payments, sessions, PRICE, "P-2")
+    assert (await shipping.book_shipments(STEP)).held is None
+    assert await refunds(sessions) == {"SO-1-R1": ("P-1", PRICE, "succeeded")}
+    assert await balances(sessions) == {"1012.01": 3 * PRICE, "2204": -30_000, "2221.06": -3_900}
 
 
 async def test_changing_twice_has_one_effect(sessions: Sessions, payments: PaymentActivities) -> None:
