@@ -67,6 +67,8 @@ class Course:
         self.packing = False
         # Set while the order is being undone: from then on nobody may cancel or resolve anything.
         self.unwinding = False
+        # Set while the order is being closed, and from then on.
+        self.closing = False
         self.woken = False
         # Set while a person may settle a hold.
         self.held = False
@@ -82,6 +84,15 @@ class Course:
     @property
     def visit(self) -> int:
         return self.visits[self.at]
+
+    @property
+    def ended_unseen(self) -> bool:
+        """Whether the order was closed by something that its history has lost.
+
+        Temporal gives up a workflow task, with the updates in it, when something comes in just as it would end the
+        workflow. What the task had done in the database stays done.
+        """
+        return has_ended(self.standing.lifecycle) and not self.closing
 
     def heed(self) -> None:
         """Raises CancelledError in a story that has been told to stop, and was not stopped by that.

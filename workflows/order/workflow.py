@@ -81,6 +81,8 @@ class OrderWorkflow(HearsFacts):
             if story.done():
                 return await story
             await self._stop(story)
+            if course.ended_unseen:
+                return course.standing.lifecycle
             if course.cancel is None:
                 if not story.cancelled():
                     return await story
@@ -90,7 +92,9 @@ class OrderWorkflow(HearsFacts):
 
     async def _ended_or_called_off(self, story: asyncio.Task[str]) -> None:
         course = self._course
-        await self._inlet.wait(lambda: story.done() or course.cancel is not None or course.begins_anew)
+        await self._inlet.wait(
+            lambda: story.done() or course.cancel is not None or course.begins_anew or course.ended_unseen
+        )
 
     async def _fulfil(self) -> str:
         """The story of any order: node after node of its flow, until one says that it has ended."""

@@ -20,7 +20,7 @@ async def run(course: Course, node: ApprovalNode) -> str:
     asked = ApprovalInput(course.order_no, course.at, course.visit, flow.key, flow.version, node)
     found = await decided(course, asked)
     if found.state == ApprovalState.VOIDED:
-        if course.standing.cancelling:
+        if course.standing.cancelling or course.ended_unseen:
             # The frame takes the story down; until it does there is nothing left to ask.
             await asyncio.Event().wait()
         return course.at

@@ -33,8 +33,12 @@ async def run(course: Course, node: EndNode) -> Ended | str:
 
 async def close(course: Course, result: str) -> StepResult:
     """Afterwards the order's row is closed and operators see how it ended. Raises StepFailed."""
-    closed = CloseInput(course.order_no, result)
-    done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
+    closed, course.closing = CloseInput(course.order_no, result), True
+    try:
+        done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
+    except StepFailed:
+        course.closing = False
+        raise
     course.tell(result)
     course.show(
         search_attributes.WAITING_FOR.value_unset(),
