@@ -38,6 +38,7 @@ from workflows.order.contract import (
     PAYMENTS_QUEUE,
     FactText,
     OrderInput,
+    order_workflow_id,
 )
 from workflows.relay import RELAY_QUEUE
 from workflows.search_attributes import SEARCH_ATTRIBUTES
@@ -206,6 +207,9 @@ async def perform(scenario: Scenario, server: Client, runner: WorkflowRunner | N
                 await play.handle.terminate()
             raise
         history = await play.handle.fetch_history()
+        # An order that has come back would go on into the next play.
+        with contextlib.suppress(RPCError):
+            await environment.client.get_workflow_handle(order_workflow_id(scenario.order_no)).terminate()
     return Performance(history, commands_of(history, witness.calls))
 
 
