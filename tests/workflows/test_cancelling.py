@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from tests.fakes.shop import Payment, Scan, Shop
-from tests.workflows.conftest import Running, Start, code_of
+from tests.workflows.conftest import Running, Start, builtin, code_of
 
 
 async def refusal_of(running: Running) -> str | None:
@@ -164,3 +164,22 @@ async def test_fact_whose_hold_is_refused_is_neither_lost_nor_ends_the_inlet(sta
     await running.resolve("retry")
     await running.until("open_wait shipment.delivered")
     assert running.shop.calls.count("apply_payment") == 2
+
+
+async def test_order_that_a_lost_task_has_closed_ends_when_it_hears_of_that(start: Start) -> None:
+    running = await start(Shop())
+    await running.until("open_wait payment.full")
+    # What a workflow task does in the database stays done when Temporal gives the task up.
+    running.shop.now(lifecycle="cancelled")
+    await running.forge("payment_settled", 404)
+    assert (await running.handle.result()).result == "cancelled"
+    assert "close cancelled" not in running.shop.calls
+
+
+async def test_approval_of_an_order_that_a_lost_task_has_closed_is_not_asked_for_again_and_again(start: Start) -> None:
+    running = await start(Shop(), builtin("normal_big"))
+    await running.until("open_approval gm")
+    running.shop.now(lifecycle="cancelled", open_approvals=())
+    await running.forge("payment_settled", 404)
+    assert (await running.handle.result()).result == "cancelled"
+    assert running.shop.calls.count("open_approval gm") <= 2
