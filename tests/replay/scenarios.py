@@ -51,7 +51,8 @@ _DELIVERED: Final = (scan("delivered"), ends("completed"))
 _PAID_AND_DELIVERED: Final = (pay(), *_DELIVERED)
 _CANCELLED: Final = (cancel, ends("cancelled"))
 _RETRY: Final = resolve("retry")
-_TOO_MUCH: Final = pay("overpaid", surplus=True)
+# Two calls outside at once may end in either order: money comes again once the parcel is booked.
+_PAID_TWICE: Final = (pay(), asked("open_wait shipment.delivered"), pay("overpaid", surplus=True))
 _HALF_AN_HOUR: Final = timedelta(minutes=31)
 _UNPAID_FOR_TOO_LONG: Final = timedelta(hours=24, minutes=2)
 
@@ -121,8 +122,7 @@ def _held() -> Iterator[Scenario]:
     yield order("held_and_decided_by_itself", decide("out_of_stock"), *_PAID_AND_DELIVERED, shop=short)
     yield order("decided_about_another_hold", decide("payment_over"), _RETRY, *_PAID_AND_DELIVERED, shop=short)
     yield order("held_by_a_person", hold, pay(), decide("manual"), *_DELIVERED)
-    # Two calls outside at once may end in either order: money comes again once the parcel is booked.
-    yield order("paid_twice", pay(), asked("open_wait shipment.delivered"), _TOO_MUCH, *_DELIVERED)
+    yield order("paid_twice", *_PAID_TWICE, *_DELIVERED)
     yield order("changed", change, *_PAID_AND_DELIVERED)
     yield order("changed_to_another_address", change, *_PAID_AND_DELIVERED, shop=partial(Shop, relevant=False))
     yield order("changed_in_vain", change, *_PAID_AND_DELIVERED, shop=partial(Shop, change="out_of_stock"))
@@ -225,15 +225,7 @@ def _over_time() -> Iterator[Scenario]:
     yield order("hold_goes_up", skip(timedelta(days=1)), _RETRY, *_PAID_AND_DELIVERED, shop=_overdue_soon)
     refused_once = _holds("refund_payments", "refund_failed")
     surplus_refused = _holds("refund_surplus", "refund_failed", "refund_failed")
-    yield order(
-        "surplus_refused",
-        pay(),
-        asked("open_wait shipment.delivered"),
-        _TOO_MUCH,
-        skip(timedelta(hours=1)),
-        *_DELIVERED,
-        shop=surplus_refused,
-    )
+    yield order("surplus_refused", *_PAID_TWICE, skip(timedelta(hours=1)), *_DELIVERED, shop=surplus_refused)
     yield order("refund_repeated", pay("partial"), ends("expired"), shop=refused_once)
     yield order(
         "refund_retried", pay("partial"), skip(_UNPAID_FOR_TOO_LONG), _RETRY, ends("expired"), shop=refused_once
