@@ -79,7 +79,7 @@ async def test_each_slow_party_has_a_queue_of_its_own(database: Database, tempor
     served = {queue: {_name(method) for method in methods} for queue, methods in queues(able).items()}
     assert served[CARRIER_QUEUE] == {"book_shipments", "cancel_shipments"}
     assert served[EINVOICE_QUEUE] == {"issue_invoice", "credit_invoices", "credit_refunds"}
-    assert served[PAYMENTS_QUEUE] == {"refund_payments", "pay_refunds"}
+    assert served[PAYMENTS_QUEUE] == {"refund_payments", "pay_refunds", "refund_surplus"}
     assert served[RELAY_QUEUE] == {"relay_outbox"}
     assert len(served[ORDERS_QUEUE]) == sum(map(len, served.values())) - 8
     # A client of its own: one serves a queue through one worker, and these are never run.
