@@ -81,7 +81,7 @@ async def test_each_slow_party_has_a_queue_of_its_own(database: Database, tempor
     assert served[EINVOICE_QUEUE] == {"issue_invoice", "credit_invoices", "credit_refunds"}
     assert served[PAYMENTS_QUEUE] == {"refund_payments", "pay_refunds", "refund_surplus"}
     assert served[RELAY_QUEUE] == {"relay_outbox"}
-    assert len(served[ORDERS_QUEUE]) == sum(map(len, served.values())) - 8
+    assert len(served[ORDERS_QUEUE]) == sum(map(len, served.values())) - 9
     # A client of its own: one serves a queue through one worker, and these are never run.
     client = await connect(address=temporal.address)
     assert [worker.task_queue for worker in build_workers(client, able)] == list(served)
