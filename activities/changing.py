@@ -26,6 +26,7 @@ from runtime.database import Sessions
 from store import approvals, changing, credit, events, inbox, journal, orders, shipping, stock
 from store.events import Event
 from store.journal import AccountMappingMissing, PostingContext, RateMissing
+from store.placing import line_of, price_of
 
 CHANGE_REQUESTED = "change.requested"
 
@@ -175,14 +176,14 @@ async def _change_lines(session: AsyncSession, order: Order, rows: Sequence[Orde
     await _release(session, order, by_id, worked_out.lines)
     for position, line in enumerate(worked_out.lines, start=1):
         if line.fate is Fate.ADDED:
-            session.add(_new_row(order.order_no, position, line))
+            session.add(line_of(order.order_no, position, line.value, line.price))
             continue
         row = by_id[line.value.line_id]
         if line.fate is Fate.REMOVED:
             row.cancelled = row.quantity
         elif line.fate is Fate.CHANGED:
             row.quantity = line.wanted
-        for name, minor in _price_of(line).items():
+        for name, minor in price_of(line.price).items():
             setattr(row, name, minor)
     for name in ("list", "seller_discount", "platform_discount", "shipping", "total", "transaction", "net", "tax"):
         setattr(order, f"{name}_minor", getattr(worked_out.totals, f"{name}_minor"))
@@ -208,38 +209,6 @@ async def _release(session: AsyncSession, order: Order, rows: dict[str, OrderLin
             await session.refresh(row)
         told = {"warehouses": stock.units_by_warehouse(freed)}
         await events.record(session, order, Event("stock.released", told))
-
-
-def _new_row(order_no: str, position: int, line: LineAfter) -> OrderLine:
-    said = line.value
-    return OrderLine(
-        order_no=order_no,
-        line_id=said.line_id,
-        position=position,
-        sku=said.sku,
-        quantity=said.quantity,
-        unit_price_minor=said.unit_price_minor,
-        tax_rate=said.tax_rate,
-        category=said.category,
-        gift_of=said.gift_of,
-        store=said.store,
-        sold_as=said.sold_as.value,
-        **_price_of(line),
-    )
-
-
-def _price_of(line: LineAfter) -> dict[str, int]:
-    price = line.price
-    return {
-        "list_minor": price.list_minor,
-        "seller_discount_minor": price.seller_discount_minor,
-        "platform_discount_minor": price.platform_discount_minor,
-        "shipping_minor": price.shipping_minor,
-        "payable_minor": price.payable_minor,
-        "gross_minor": price.transaction_minor,
-        "net_minor": price.net_minor,
-        "tax_minor": price.tax_minor,
-    }
 
 
 async def _post(session: AsyncSession, order: Order, change_id: str, worked_out: Draft) -> None:

@@ -187,10 +187,11 @@ def _deposit_refundable(draft: OrderDraft, ground: _Ground) -> bool:
 
 def _lines(draft: OrderDraft) -> list[OrderLine]:
     pairs = zip(draft.lines, draft.priced.lines, strict=True)
-    return [_line(draft.order_no, at, said, priced) for at, (said, priced) in enumerate(pairs, start=1)]
+    return [line_of(draft.order_no, at, said, priced) for at, (said, priced) in enumerate(pairs, start=1)]
 
 
-def _line(order_no: str, position: int, said: OrderLineValue, priced: PricedLine) -> OrderLine:
+def line_of(order_no: str, position: int, said: OrderLineValue, priced: PricedLine) -> OrderLine:
+    """The row of an order's line, of which nothing has happened yet."""
     return OrderLine(
         order_no=order_no,
         line_id=said.line_id,
@@ -203,12 +204,19 @@ def _line(order_no: str, position: int, said: OrderLineValue, priced: PricedLine
         gift_of=said.gift_of,
         store=said.store,
         sold_as=said.sold_as.value,
-        list_minor=priced.list_minor,
-        seller_discount_minor=priced.seller_discount_minor,
-        platform_discount_minor=priced.platform_discount_minor,
-        shipping_minor=priced.shipping_minor,
-        payable_minor=priced.payable_minor,
-        gross_minor=priced.transaction_minor,
-        net_minor=priced.net_minor,
-        tax_minor=priced.tax_minor,
+        **price_of(priced),
     )
+
+
+def price_of(priced: PricedLine) -> dict[str, int]:
+    """The columns of an order's line that say its price."""
+    return {
+        "list_minor": priced.list_minor,
+        "seller_discount_minor": priced.seller_discount_minor,
+        "platform_discount_minor": priced.platform_discount_minor,
+        "shipping_minor": priced.shipping_minor,
+        "payable_minor": priced.payable_minor,
+        "gross_minor": priced.transaction_minor,
+        "net_minor": priced.net_minor,
+        "tax_minor": priced.tax_minor,
+    }

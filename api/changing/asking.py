@@ -5,14 +5,13 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio.client import Client, WorkflowUpdateFailedError
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.change_drafts import draft
 from activities.changing import CHANGE_REQUESTED
 from api.changing.schemas import ChangeAsked, ChangePreview, ChangeView, kept
 from api.errors import SITUATIONS
 from api.inbox.door import API, note
-from api.orders.cancelling import handle_of, reason_of, start_if_open
+from api.orders.cancelling import handle_of, reached, reason_of
 from api.orders.seen import Seen
 from api.problem import Refused, in_body, unprocessable
 from domain.changing import OrderNotChangeable
@@ -57,13 +56,7 @@ async def change(seen: Seen, client: Client | None, asked: ChangeAsked) -> tuple
 async def _ask(seen: Seen, client: Client | None, request: ChangeRequest) -> None:
     handle = handle_of(client, seen.order_no)
     try:
-        try:
-            await handle.change(request, _WAIT)
-        except RPCError as missing:
-            if missing.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            await start_if_open(seen, handle)
-            await handle.change(request, _WAIT)
+        await reached(seen, handle, lambda order: order.change(request, _WAIT))
     except WorkflowUpdateFailedError as failed:
         code = reason_of(failed)
         status, title = SITUATIONS.get(code, (409, "The order cannot be changed like this"))

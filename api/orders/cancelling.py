@@ -1,7 +1,8 @@
 """Undoing an order on somebody's request, and waiting a moment for it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -21,6 +22,8 @@ from store import payments
 from store.listing import orders as listing
 from workflows.order.contract import CancelRequest
 from workflows.order.handle import OrderHandle
+
+Answer = TypeVar("Answer")
 
 _WAIT: Final = timedelta(seconds=8)
 
@@ -64,13 +67,7 @@ async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> Ord
     """What the workflow has against it; None also when it has not finished within the wait."""
     handle = handle_of(client, seen.order_no)
     try:
-        try:
-            await handle.cancel(request, _WAIT)
-        except RPCError as missing:
-            if missing.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            await start_if_open(seen, handle)
-            await handle.cancel(request, _WAIT)
+        await reached(seen, handle, lambda order: order.cancel(request, _WAIT))
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         return None
     except RPCError as lost:
@@ -84,7 +81,18 @@ async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> Ord
     return None
 
 
-async def start_if_open(seen: Seen, handle: OrderHandle) -> None:
+async def reached(seen: Seen, handle: OrderHandle, ask: Callable[[OrderHandle], Awaitable[Answer]]) -> Answer:
+    """What the order answers; it is started if nothing runs although it is open."""
+    try:
+        return await ask(handle)
+    except RPCError as missing:
+        if missing.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        await _start_if_open(seen, handle)
+        return await ask(handle)
+
+
+async def _start_if_open(seen: Seen, handle: OrderHandle) -> None:
     """Afterwards the order's workflow runs, if the order is open: its message may not have reached Temporal yet."""
     await seen.read_again()
     order = await load_input(seen.session, seen.order_no, seen.time_scale)

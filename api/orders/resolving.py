@@ -6,13 +6,12 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowUpdateFailedError
-from temporalio.service import RPCError, RPCStatusCode
 
 from api.holds.deciding import decide, may_settle
 from api.holds.schemas import DecisionTaken
 from api.inbox.door import asked, note
 from api.inbox.hand_over import HandOver
-from api.orders.cancelling import handle_of, reason_of, start_if_open
+from api.orders.cancelling import handle_of, reached, reason_of
 from api.orders.schemas import HoldOrder, ResolveHold
 from api.orders.seen import Seen
 from api.problem import Refused
@@ -93,13 +92,7 @@ async def _ask(
 async def _answered(seen: Seen, handle: OrderHandle, ask: Callable[[OrderHandle], Awaitable[Answer]]) -> Answer:
     """What the order answers; it is started if nothing runs although it is open. Raises Refused: what it objects."""
     try:
-        try:
-            return await ask(handle)
-        except RPCError as missing:
-            if missing.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            await start_if_open(seen, handle)
-            return await ask(handle)
+        return await reached(seen, handle, ask)
     except WorkflowUpdateFailedError as failed:
         code = reason_of(failed)
         status = 403 if code == "not_the_owner" else 409

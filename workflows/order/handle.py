@@ -1,7 +1,7 @@
 """Everything a caller may do to an order: start it, tell it facts, cancel it, settle its holds."""
 
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateStage
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -31,6 +31,8 @@ from workflows.order.workflow import OrderWorkflow
 from workflows.refunding import RefundInput, RefundWorkflow
 
 RPC_TIMEOUT = timedelta(seconds=5)
+
+_Request = CancelRequest | ResolveRequest | HoldRequest | ChangeRequest
 
 
 class OrderHandle:
@@ -102,47 +104,30 @@ class OrderHandle:
 
     async def cancel(self, request: CancelRequest, wait: timedelta) -> CancelResult:
         """The order is undone. Raises WorkflowUpdateFailedError when it may not be, or an RPC time-out."""
-        update = await self._workflow().start_update(
-            OrderWorkflow.cancel,
-            request,
-            id=request.request_id,
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-            rpc_timeout=RPC_TIMEOUT,
-        )
-        return cast("CancelResult", await update.result(rpc_timeout=wait))
+        return cast("CancelResult", await self._ask(OrderWorkflow.cancel, request, wait))
 
     async def resolve(self, request: ResolveRequest, wait: timedelta) -> ResolveResult:
         """The hold is settled as chosen. Raises WorkflowUpdateFailedError when the lane does not offer the choice."""
-        update = await self._workflow().start_update(
-            OrderWorkflow.resolve_exception,
-            request,
-            id=request.request_id,
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-            rpc_timeout=RPC_TIMEOUT,
-        )
-        return cast("ResolveResult", await update.result(rpc_timeout=wait))
+        return cast("ResolveResult", await self._ask(OrderWorkflow.resolve_exception, request, wait))
 
     async def hold(self, request: HoldRequest, wait: timedelta) -> HoldResult:
         """The order will not be shipped. Raises WorkflowUpdateFailedError when it is too late for that."""
-        update = await self._workflow().start_update(
-            OrderWorkflow.hold_order,
-            request,
-            id=request.request_id,
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-            rpc_timeout=RPC_TIMEOUT,
-        )
-        return cast("HoldResult", await update.result(rpc_timeout=wait))
+        return cast("HoldResult", await self._ask(OrderWorkflow.hold_order, request, wait))
 
     async def change(self, request: ChangeRequest, wait: timedelta) -> ChangeResult:
         """The order is another one. Raises WorkflowUpdateFailedError when it may not be, or an RPC time-out."""
-        update = await self._workflow().start_update(
-            OrderWorkflow.change_order,
+        return cast("ChangeResult", await self._ask(OrderWorkflow.change_order, request, wait))
+
+    async def _ask(self, update: Any, request: _Request, wait: timedelta) -> Any:
+        """The answer to an update, which is one and the same update for the same request."""
+        asked = await self._workflow().start_update(
+            update,
             request,
             id=request.request_id,
             wait_for_stage=WorkflowUpdateStage.ACCEPTED,
             rpc_timeout=RPC_TIMEOUT,
         )
-        return cast("ChangeResult", await update.result(rpc_timeout=wait))
+        return await asked.result(rpc_timeout=wait)
 
     def _workflow(self) -> WorkflowHandle[OrderWorkflow, OrderResult]:
         return self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(self.order_no))
