@@ -29,7 +29,7 @@ from workflows.order.course import Course, StepFailed, Trouble
 from workflows.order.escalation import escalate_overdue
 from workflows.order.giving_back import give_back_surplus
 from workflows.order.inlet import HearsFacts, Inlet
-from workflows.order.nodes import end, node_at, run_node
+from workflows.order.nodes import end, node_at, take_step
 from workflows.order.nodes.compensate import repeat, undo_all
 from workflows.order.nodes.end import Ended
 from workflows.order.nodes.exception import objection
@@ -100,24 +100,10 @@ class OrderWorkflow(HearsFacts):
         """The story of any order: node after node of its flow, until one says that it has ended."""
         course = self._course
         while True:
-            course.heed()
-            course.enter()
-            try:
-                following = self._visited_too_often() or await run_node(course)
-            except StepFailed as failed:
-                following = course.to_lane(None, Trouble(course.at, failed.reason))
+            following = await take_step(course)
             if isinstance(following, Ended):
                 return following.result
             course.at = following
-
-    def _visited_too_often(self) -> str | None:
-        """The lane, for a node entered more often than the flow allows; being sent back allows one visit more."""
-        course = self._course
-        limit = node_at(course).max_visits
-        if limit is None or course.visit <= limit + course.sent_back.get(course.at, 0):
-            return None
-        course.visits[course.at] -= 1
-        return course.to_lane(None, Trouble(course.at, "visits_exhausted"))
 
     async def _stop(self, story: asyncio.Task[str]) -> None:
         story.cancel()
