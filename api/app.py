@@ -23,6 +23,8 @@ from api.errors import add_error_handlers
 from api.flows import drafting as flow_drafting
 from api.flows import publishing as flow_publishing
 from api.flows import reading as flow_reading
+from api.flows import ready as flow_ready
+from api.flows import sandbox as flow_sandbox
 from api.flows import trying as flow_trying
 from api.flows import vocabulary as flow_vocabulary
 from api.frame import RequestFrame
@@ -85,6 +87,8 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     flow_reading.router,
     flow_drafting.router,
     flow_trying.router,
+    flow_sandbox.router,
+    flow_ready.router,
     flow_publishing.router,
     flow_vocabulary.router,
     system.router,

@@ -242,6 +242,8 @@ class _Walk:
         else:
             level = sum(end < self.now for end in ends[1:])
             outcome, detail = str(answer.event), f"{answer.event} on level {level}"
+        if outcome == "approved" and node.grants == "credit":
+            self.facts["order.above_credit"] = False
         to = node.leads_to(outcome)
         if isinstance(self._node_at(to), ExceptionNode):
             self.failed_at = at

@@ -103,3 +103,44 @@ async def test_validating_keeps_nothing(supervisor: httpx.AsyncClient) -> None:
     sound = await supervisor.post("/v1/flows:validate", json={"definition": normal()})
     assert sound.json()["problems"] == []
     assert (await supervisor.get("/v1/flows/mine")).status_code == 404
+
+
+async def test_draft_is_run_in_the_sandbox_and_published(supervisor: httpx.AsyncClient) -> None:
+    saved = await draw(supervisor, with_approval())
+    silence = {
+        "name": "the general manager never answers",
+        "facts": {"order.total_minor": 2_000_000},
+        "events": [{"event": "silence", "node": "gm"}],
+        "expect": {"result": "expired", "visits": ["size", "gm"], "avoids": ["reserve"]},
+    }
+    other = {**silence, "name": "a small one", "facts": {}}
+    failed = await supervisor.post("/v1/flows/normal/draft/sandbox", json={"scripts": [silence, other]})
+    assert failed.status_code == 200, failed.text
+    assert (failed.json()["passed"], [one["passed"] for one in failed.json()["scripts"]]) == (False, [True, False])
+    assert failed.json()["scripts"][1]["unmet"][0] == "expected to end expired, but it was completed"
+    wanted = {"sha256": saved.json()["sha256"], "reason": "bigger orders"}
+    assert (await supervisor.post("/v1/flows/normal/publish", json=wanted)).json()["code"] == "sandbox_not_passed"
+    run = await supervisor.post("/v1/flows/normal/draft/sandbox", json={"scripts": [silence]})
+    assert (run.json()["passed"], run.json()["sha256"]) == (True, saved.json()["sha256"])
+    assert (await supervisor.get("/v1/flows/normal/draft")).json()["status"] == "sandbox_passed"
+    assert (await supervisor.post("/v1/flows/normal/publish", json=wanted)).status_code == 201
+    runs = (await supervisor.get("/v1/flows/normal/sandbox-runs")).json()["data"]
+    assert [one["passed"] for one in runs] == [True, False]
+    assert (await supervisor.get("/v1/orders")).json()["data"] == []
+
+
+async def test_flow_with_problems_is_not_run(supervisor: httpx.AsyncClient) -> None:
+    broken = with_approval()
+    broken["nodes"]["gm"]["outcomes"]["approved"] = "nowhere"
+    await draw(supervisor, broken)
+    answer = await supervisor.post("/v1/flows/normal/draft/sandbox", json={})
+    assert (answer.status_code, answer.json()["code"]) == (409, "flow_has_problems")
+
+
+async def test_templates_come_with_their_stories(supervisor: httpx.AsyncClient) -> None:
+    found = (await supervisor.get("/v1/flow-templates")).json()["data"]
+    assert {one["name"] for one in found} >= {"normal", "big_customer", "presale", "sample"}
+    one = (await supervisor.get("/v1/flow-templates/big_customer")).json()
+    assert (one["key"], one["definition"]["nodes"]["gm"]["kind"]) == ("normal_big", "approval")
+    assert one["sandbox"][1]["events"][0]["event"] == "silence"
+    assert (await supervisor.get("/v1/flow-templates/none")).status_code == 404

@@ -44,9 +44,9 @@ class OrderWorkflow(HearsFacts):
 
     Signals bring facts and decisions (`payment_settled`, `parcel_scanned`, `stock_replenished`, `approval_decided`,
     `hold_decided`); updates ask for something (`cancel` before goods have left, `resolve_exception` while the order is
-    held, `hold_order` and `change_order` before it ships); `state` tells how it stands. An order that is broken off is
-    undone in reverse: parcels voided, invoices credited, money refunded, stock released. One that was changed goes
-    through its flow anew.
+    held, `hold_order` and `change_order` before it ships); `state` tells how it stands, `visited` where it has been.
+    An order that is broken off is undone in reverse: parcels voided, invoices credited, money refunded, stock released.
+    One that was changed goes through its flow anew.
     """
 
     @workflow.init
@@ -263,6 +263,10 @@ class OrderWorkflow(HearsFacts):
     @workflow.query(description="How the order stands")
     def state(self) -> Standing:
         return self._course.standing
+
+    @workflow.query(description="The nodes that the order has come to, each once")
+    def visited(self) -> list[str]:
+        return list(self._course.visits)
 
     def _too_late_to_cancel(self) -> bool:
         return self._course.standing.handed_over or self._is_over()
