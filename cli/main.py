@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import access, audit, check, config, demo, dev, doctor, import_orders, migrate, openapi, recover, serve
+from cli import access, audit, check, config, demo, dev, doctor, flow, import_orders, migrate, openapi, recover, serve
 
 app = typer.Typer(
     name="orderflow",
@@ -30,6 +30,7 @@ app.command("doctor")(doctor.doctor)
 app.command("openapi")(openapi.openapi)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
+app.add_typer(flow.app, name="flow")
 
 
 def main() -> None:

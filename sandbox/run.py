@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
@@ -144,7 +144,7 @@ class _Run:
             choice = event.choice.value if event.choice else "retry"
             asked = ResolveRequest(f"scripted/{number}", "somebody", choice, number, event.target or "")
             try:
-                await self._handle.execute_update(OrderWorkflow.resolve_exception, asked, id=asked.request_id)
+                await self._handle.execute_update("resolve_exception", asked, id=asked.request_id)
             except WorkflowUpdateFailedError:
                 # The lane does not offer it, and the script has nobody else.
                 self._market.stuck = True

@@ -80,7 +80,7 @@ PINNED = {
         "stock_replenished",
     },
     "update": {"cancel", "change_order", "hold_order", "resolve_exception"},
-    "query": {"state"},
+    "query": {"state", "visited"},
     "queue": {"carrier", "einvoice", "orders", "payments", "relay"},
 }
 
