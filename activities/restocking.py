@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.granting import Grant, draft, grant
 from activities.return_messages import Receipt
+from domain.order import GIVEN_AWAY
 from domain.posting.entry import some
 from domain.posting.roles import Role
 from domain.posting.stock import goods_restocked, goods_returned_damaged
@@ -20,8 +21,6 @@ from store import events, journal, orders, returning, stock
 from store.events import Event
 from store.journal import PostingContext
 from store.stock import ReturnedUnits
-
-_SAMPLE = "sample"
 
 
 async def take_in(session: AsyncSession, order: Order, row: Return, receipt: Receipt, message: InboxMessage) -> str:
@@ -119,7 +118,7 @@ async def _restock(
             line.returned += one.accepted
     if back:
         await stock.take_back(session, document_no, warehouse, back)
-    bearer = Role.SAMPLE_EXPENSE if order.type == _SAMPLE and order.total_minor == 0 else Role.COST_OF_SALES
+    bearer = Role.SAMPLE_EXPENSE if order.type in GIVEN_AWAY and order.total_minor == 0 else Role.COST_OF_SALES
     entries = some(
         goods_restocked(sum(one.value_minor for one in back), bearer), goods_returned_damaged(damaged, bearer)
     )

@@ -35,6 +35,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "discrepancy_not_found": (404, "No such discrepancy"),
     "delivery_not_found": (404, "No such delivery"),
     "approval_not_found": (404, "No such approval"),
+    "group_not_found": (404, "No such group"),
     "flow_not_found": (404, "No such flow, or no such version of it"),
     "flow_draft_not_found": (404, "Nobody is drawing this flow"),
     # somebody else's to say

@@ -18,6 +18,7 @@ from models import (
     returning,
     shipping,
     stock,
+    trade,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "returning",
     "shipping",
     "stock",
+    "trade",
 ]

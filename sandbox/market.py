@@ -121,7 +121,8 @@ class Market:
     def _apply(self, name: str) -> Callable[..., Any]:
         @activity.defn(name=name)
         async def apply(fact: Fact) -> StepResult:
-            return self._changed(**_ARRIVALS.get(self._arrived[fact.inbox_id].event, {}))
+            event = self._arrived[fact.inbox_id].event
+            return self._changed(came=(*self.standing.came, event), **_ARRIVALS.get(event, {}))
 
         return apply
 

@@ -44,7 +44,12 @@ from workflows.search_attributes import SEARCH_ATTRIBUTES
 Fact = bool | int | str | list[str]
 _LIMIT_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 0.05
-_SIGNAL_OF: Final = {"shipment.handed_over": "parcel.scanned", "shipment.delivered": "parcel.scanned"}
+_SIGNAL_OF: Final = {
+    "shipment.handed_over": "parcel.scanned",
+    "shipment.delivered": "parcel.scanned",
+    "customs.cleared": "customs.reported",
+    "group.complete": "group.completed",
+}
 
 
 @dataclass(frozen=True, slots=True)
