@@ -194,37 +194,17 @@ async def _open(session: AsyncSession, order: Order, return_no: str, message: In
         requested_at=message.received_at,
         ship_to=said.ship_to,
     )
+    session.add(row)
     try:
         check_returnable(units, await returning.returnable(session, order.order_no))
         if row.kind == EXCHANGE:
             await check_offered(session, order)
     except (NotReturnable, ExchangeNotOffered) as refused:
         row.state, row.refusal, row.closed_at = ReturnState.REJECTED.value, refused.code, now()
-        session.add(row)
         refusal = {"return_no": return_no, "code": refused.code}
         await events.record(session, order, _event("return.rejected", refusal, message))
         return row
-    lines = {line.line_id: line for line in await orders.lines(session, order.order_no)}
-    row.worth_minor = sum(
-        (lines[line_id].payable_minor * quantity) // lines[line_id].quantity for line_id, quantity in units.items()
-    )
-    session.add(row)
-    await session.flush()
-    session.add_all(
-        ReturnLine(
-            return_no=return_no,
-            line_id=line.line_id,
-            order_no=order.order_no,
-            sku=lines[line.line_id].sku,
-            quantity=line.quantity,
-            reason_code=line.reason_code,
-        )
-        for line in said.lines
-    )
-    session.add_all(
-        ExchangeLine(return_no=return_no, position=at, **line.model_dump())
-        for at, line in enumerate(said.instead, start=1)
-    )
+    await _write_down(session, row, said)
     told = {
         "return_no": return_no,
         "kind": row.kind,
@@ -235,6 +215,30 @@ async def _open(session: AsyncSession, order: Order, return_no: str, message: In
     await events.record(session, order, _event("return.requested", told, message))
     await _judge(session, order, row, list(units))
     return row
+
+
+async def _write_down(session: AsyncSession, row: Return, said: Announcement) -> None:
+    """Afterwards the return has its lines, what is to go out instead of them, and what they were sold for."""
+    lines = {line.line_id: line for line in await orders.lines(session, row.order_no)}
+    row.worth_minor = sum(
+        (lines[line.line_id].payable_minor * line.quantity) // lines[line.line_id].quantity for line in said.lines
+    )
+    await session.flush()
+    session.add_all(
+        ReturnLine(
+            return_no=row.return_no,
+            line_id=line.line_id,
+            order_no=row.order_no,
+            sku=lines[line.line_id].sku,
+            quantity=line.quantity,
+            reason_code=line.reason_code,
+        )
+        for line in said.lines
+    )
+    session.add_all(
+        ExchangeLine(return_no=row.return_no, position=at, **line.model_dump())
+        for at, line in enumerate(said.instead, start=1)
+    )
 
 
 async def _judge(session: AsyncSession, order: Order, row: Return, line_ids: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """What the books say, for tests: balances by account, and entries as an accountant writes them."""
 
+from models.order import Order
 from runtime.database import Sessions
 from store import defaults, journal
 
@@ -13,7 +14,8 @@ async def open_books(sessions: Sessions) -> None:
 async def balances(sessions: Sessions, order_no: str = "SO-1") -> dict[str, int]:
     """Accounts of the order's voucher that are not at zero, in functional minor units, debit positive."""
     async with sessions() as session:
-        rows = await journal.balances(session, f"V-{order_no}")
+        order = await session.get(Order, order_no)
+        rows = await journal.balances(session, order.voucher_no if order else f"V-{order_no}")
     totals: dict[str, int] = {}
     for row in rows:
         totals[row.account] = totals.get(row.account, 0) + row.base_minor
