@@ -8,13 +8,15 @@ from activities.payments import PaymentActivities
 from activities.refunding import RefundActivities
 from activities.returning import ReturnStep
 from activities.step import Fact
+from api.inbox.hand_over import load_input
 from domain.exchanging import replacement_number
 from domain.returning import return_number
 from models.masters import LegalEntity
 from models.order import OrderLine
-from store import orders
+from store import inbox, orders
 from tests.conftest import Database
-from tests.factories.books import both_amounts, entries
+from tests.factories.books import both_amounts, entries, open_books
+from tests.factories.changing import in_force
 from tests.factories.exchanging import NEW, PRICE, Counter, other, same
 from tests.factories.payments import open_holds, order_row, refunds, report, set_order, story
 from tests.factories.refunding import ask, units
@@ -24,9 +26,9 @@ from tests.factories.stock import is_sound, level
 
 @pytest.fixture
 async def counter(database: Database) -> Counter:
-    counter = Counter(database.sessions)
-    await counter.open()
-    return counter
+    await open_books(database.sessions)
+    await in_force(database.sessions)
+    return Counter(database.sessions)
 
 
 async def lines_of(counter: Counter, order_no: str = NEW) -> list[tuple[str, int, int, int]]:
@@ -81,6 +83,22 @@ async def test_both_stories_tell_of_the_exchange(counter: Counter) -> None:
         "exchange.placed",
     ]
     assert await story(counter.sessions, NEW) == ["order.received", "payment.received"]
+
+
+async def test_a_replacement_waits_in_the_inbox_until_it_is_handed_over(counter: Counter) -> None:
+    await counter.sold()
+    await counter.opened(1, same())
+    await counter.receive(resellable=1)
+    async with counter.sessions() as session, session.begin():
+        # What the tests themselves have told is not handed over either.
+        pending = [one for one in await inbox.claim_pending(session, 10) if one.order_no == NEW]
+        await inbox.mark_handed_over(session, [one.inbox_id for one in pending])
+    assert [(one.kind, one.message_id) for one in pending] == [("order.placed", f"exchange/{NUMBER}")]
+    async with counter.sessions() as session, session.begin():
+        begun = await load_input(session, NEW, 1.0)
+        # Temporal has lost everything: it begins again, too.
+        assert (NEW, pending[0].inbox_id) in await inbox.forget_hand_over(session)
+    assert (begun.input.flow.flow.key, begun.ended) == ("replacement", False)
 
 
 async def test_what_is_dearer_is_paid_by_credit_and_customer(counter: Counter) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from activities.orders import CancelInput, CloseInput, OrderActivities
 from activities.payments import PaymentActivities
 from activities.refunding import RefundActivities
-from activities.returning import ReturnActivities, ReturnStep
+from activities.returning import ReturnActivities
 from activities.revenue import RevenueActivities
 from activities.step import Step
 from domain.exchanging import replacement_number
@@ -18,8 +18,7 @@ from models.columns import now
 from runtime.database import Sessions
 from store import payments
 from store.checks import credits, money
-from tests.factories.books import balances, open_books
-from tests.factories.changing import in_force
+from tests.factories.books import balances
 from tests.factories.deliveries import deliver
 from tests.factories.orders import Line, place
 from tests.factories.payments import report
@@ -54,10 +53,6 @@ class Counter:
         self.payments = PaymentActivities(sessions, self.provider, tolerance_minor=1)
         self.orders = OrderActivities(sessions)
 
-    async def open(self) -> None:
-        await open_books(self.sessions)
-        await in_force(self.sessions)
-
     async def sold(self, quantity: int = 2, paid_minor: int | None = None, **columns: Any) -> None:
         """An order of this many units at 113.00 that is paid and has arrived, yesterday."""
         await stocked(self.sessions, SKU_1=10)
@@ -70,11 +65,9 @@ class Counter:
         await deliver(self.sessions, {"1": quantity}, at=now() - timedelta(days=1))
         await RevenueActivities(self.sessions).recognise_revenue(STEP)
 
-    async def asked(self, units: int, instead: list[dict[str, Any]], **said: Any) -> ReturnStep:
-        return await announced(self.sessions, {"1": units}, kind="exchange", instead=instead, **said)
-
     async def opened(self, units: int, *instead: dict[str, Any], **said: Any) -> str | None:
-        return (await self.returning.open_return(await self.asked(units, list(instead), **said))).state
+        wish = {"kind": "exchange", "instead": list(instead)} | said
+        return (await self.returning.open_return(await announced(self.sessions, {"1": units}, **wish))).state
 
     async def receive(self, receipt_id: str = "R-1", last: bool = True, **found: int) -> str:
         fact = await received(self.sessions, {"line_id": "1"} | found, receipt_id=receipt_id, last=last)
