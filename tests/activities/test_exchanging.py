@@ -1,6 +1,7 @@
 """Exchanges on a real database: what goes out, who pays what, and what is left when it is called off."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -300,7 +301,7 @@ async def test_an_even_swap_has_no_difference_whatever_was_given_back_before(
     ],
 )
 async def test_goods_that_are_not_paid_in_full_are_not_exchanged(
-    counter: Counter, columns: dict[str, object], paid_minor: int
+    counter: Counter, columns: dict[str, Any], paid_minor: int
 ) -> None:
     await counter.sold(paid_minor=paid_minor, **columns)
     assert await counter.opened(1, same()) == "rejected"
