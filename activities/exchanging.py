@@ -47,7 +47,7 @@ async def conclude(session: AsyncSession, order: Order, row: Return) -> None:
     given = await exchanging.given_back(session, row.return_no)
     back = await came_back(session, order, announced, given, sum(one.amount_minor for one in held))
     out = goods_out(back, await exchanging.wanted(session, row.return_no))
-    used = await _share_out(session, order, row, held, total_of(out))
+    used = await _share_out(session, order, held, total_of(out))
     if not out:
         return
     # Last of all: who is given a voucher number makes every other order wait.
@@ -65,9 +65,7 @@ async def conclude(session: AsyncSession, order: Order, row: Return) -> None:
     await events.record(session, order, Event("exchange.placed", told))
 
 
-async def _share_out(
-    session: AsyncSession, order: Order, row: Return, held: Sequence[Refund], price_minor: int
-) -> list[Refund]:
+async def _share_out(session: AsyncSession, order: Order, held: Sequence[Refund], price_minor: int) -> list[Refund]:
     """What pays for goods at this price; what is too much for that goes back as money."""
     used: list[Refund] = []
     back: list[Refund] = []
@@ -83,9 +81,7 @@ async def _share_out(
             payment = await session.get_one(Payment, (order.order_no, refund.payment_id))
             rest = [(payment, refund.amount_minor - part)]
             refund.amount_minor = part
-            back += [
-                one for one, _payment in await refunds.new_refunds(session, order, rest, f"exchange/{row.return_no}")
-            ]
+            back += [one for one, _payment in await refunds.new_refunds(session, order, rest, f"rest/{refund.cause}")]
             session.add_all(back)
     await session.flush()
     for refund in back:

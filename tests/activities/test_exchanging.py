@@ -1,5 +1,6 @@
 """Exchanges on a real database: what goes out, who pays what, and what is left when it is called off."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from activities.payments import PaymentActivities
 from activities.refunding import RefundActivities
 from activities.returning import ReturnStep
-from activities.step import Fact
+from activities.step import Fact, Step
 from api.inbox.hand_over import load_input
 from domain.exchanging import replacement_number
 from domain.returning import return_number
@@ -235,6 +236,31 @@ async def test_money_that_comes_for_a_replacement_that_was_called_off_goes_back_
     await counter.call_off("expired")
     assert counter.provider.asked == [("SO-1", "P-1", PRICE), (NEW, "P-2", 3_700)]
     assert await counter.differences() == []
+
+
+async def test_payment_of_the_rest_and_calling_off_in_the_same_moment_leave_nobody_short(counter: Counter) -> None:
+    await counter.sold()
+    await counter.opened(1, other(15_000))
+    await counter.receive(resellable=1)
+    await asyncio.gather(counter.pays(3_700), counter.call_off())
+    # Whatever came first: what then still lies there goes back as the order's end is settled.
+    await counter.payments.refund_payments(Step(NEW, "undo", ended=True))
+    assert sorted(counter.provider.asked) == sorted([("SO-1", "P-1", PRICE), (NEW, "P-2", 3_700)])
+    assert (await counter.books())[1] == {"1012.01": -PRICE, "2241.refund": PRICE}
+    assert await counter.differences() == []
+
+
+async def test_two_receipts_at_once_make_one_replacement(counter: Counter) -> None:
+    await counter.sold()
+    await counter.opened(2, same(2))
+    facts = [
+        await received(counter.sessions, {"line_id": "1", "resellable": 1}, receipt_id=f"R-{at}", last=False)
+        for at in (1, 2)
+    ]
+    done = await asyncio.gather(*(counter.returning.receive_return(fact) for fact in facts))
+    assert [one.outcome for one in done] == ["applied", "applied"]
+    assert await lines_of(counter) == [("SKU-1", 2, 22_600, 2_600)]
+    assert ((await story(counter.sessions)).count("exchange.placed"), await counter.differences()) == (1, [])
 
 
 async def test_what_is_taken_off_a_replacement_goes_back_to_the_payment_of_the_first_order(counter: Counter) -> None:
