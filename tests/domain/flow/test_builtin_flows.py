@@ -41,7 +41,7 @@ def test_what_goes_wrong_can_be_retried_or_cancelled_within_two_hours() -> None:
     assert (lane.choices, lane.sla) == (("retry", "cancel"), timedelta(hours=2))
 
 
-@pytest.mark.parametrize("order_type", ["normal", "presale", "replacement"])
+@pytest.mark.parametrize("order_type", ["normal", "presale"])
 def test_every_type_without_a_flow_of_its_own_takes_the_normal_one(order_type: str) -> None:
     assert match_flow(builtin_flows(), order_facts(order__type=order_type)).key == "normal"
 
@@ -57,6 +57,8 @@ def test_every_type_without_a_flow_of_its_own_takes_the_normal_one(order_type: s
         ("sample", "cash_on_delivery", "cash_on_delivery"),
         ("sample", "none", "sample"),
         ("sample", "prepaid", "sample"),
+        ("replacement", "prepaid", "replacement"),
+        ("replacement", "on_credit", "on_credit"),
         ("replacement", "none", "normal"),
         ("group_buy", "prepaid", "group_buy"),
         ("group_buy", "on_credit", "on_credit"),
