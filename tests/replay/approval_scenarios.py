@@ -24,6 +24,8 @@ def approvals() -> Iterator[Scenario]:
     """People are asked, and answer."""
     approve = say("gina", "approve")
     yield order("approved", approve, *_PAID_AND_DELIVERED, flow=_asking)
+    yield order("approved_in_a_branch", approve, *_PAID_AND_DELIVERED, flow=_in_branches)
+    yield order("rejected_in_a_branch", say("gina", "reject"), ends("expired"), flow=_in_branches)
     yield order("approval_rejected", say("gina", "reject"), ends("rejected"), flow=_asking)
     yield order("approval_withdrawn", say("sally", "withdraw"), ends("rejected"), flow=_asking)
     yield order("approval_by_the_wrong_person", say("fred", "approve"), approve, *_PAID_AND_DELIVERED, flow=_asking)
@@ -93,6 +95,18 @@ def _big() -> FlowDefinition:
     document = big.model_dump(mode="json", exclude_defaults=True)
     del document["nodes"]["review"]["calendar"]
     return parse_definition(document)
+
+
+def _in_branches() -> FlowDefinition:
+    """Somebody is asked while the flow says a word of its own."""
+    branches = [{"label": "word", "start": "word"}, {"label": "people", "start": "gm"}]
+    asks: dict[str, Any] = {"kind": "approval", "assignees": [{"role": "gm"}]}
+    document = sound_document(
+        both={"kind": "parallel", "branches": branches, "next": "reserve"},
+        word={"kind": "set", "values": {"flow.urgent": True}, "next": "reserve"},
+        gm=asks | {"outcomes": {"approved": "reserve", "rejected": "undo"}},
+    )
+    return parse_definition(document | {"start": "both"})
 
 
 def _asking() -> FlowDefinition:
