@@ -33,7 +33,7 @@ from api.inbox.hand_over import HandOver
 from api.invoices import routes as invoices
 from api.ledger import routes as ledger
 from api.openapi import DescribedApp
-from api.orders import commands, story
+from api.orders import commands, moving, story
 from api.orders import routes as orders
 from api.orders.intake import FlowsInForce
 from api.orders.streams import Streams
@@ -61,6 +61,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     orders.router,
     story.router,
     commands.router,
+    moving.router,
     changing.router,
     payments.router,
     refunding.router,

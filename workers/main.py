@@ -151,6 +151,7 @@ def _of_terms_and_trade(able: Capabilities) -> Sequence[Callable[..., Any]]:
         able.trade.check_customs,
         able.trade.join_group,
         able.trade.apply_arrival,
+        able.moving.move_order,
     ]
 
 

@@ -13,6 +13,7 @@ from activities.checks import CheckActivities
 from activities.invoices import InvoiceActivities
 from activities.lane import LaneActivities
 from activities.late_payments import LatePolicy
+from activities.moving import MoveActivities
 from activities.orders import OrderActivities
 from activities.outbox import OutboxActivities
 from activities.payments import MoneyPolicy, PaymentActivities
@@ -59,6 +60,7 @@ class Capabilities:
     invoices: InvoiceActivities
     terms: TermsActivities
     trade: TradeActivities
+    moving: MoveActivities
     outbox: OutboxActivities
     checks: CheckActivities
     changing: ChangeActivities
@@ -87,6 +89,7 @@ def wire(
         invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),
         terms=TermsActivities(sessions),
         trade=TradeActivities(sessions),
+        moving=MoveActivities(sessions),
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
         changing=ChangeActivities(sessions, settings.reservation_ttl),

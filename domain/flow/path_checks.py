@@ -36,6 +36,11 @@ def may_jump(graph: FlowGraph, lane: str, target: str) -> bool:
     return not any((lane, target) == (node_id, link.target) for links in past for node_id, link in links)
 
 
+def completes_without(graph: FlowGraph, core: CoreStep, at: str) -> bool:
+    """Whether an order that goes on at this node could complete without the core step."""
+    return bool(graph.reach([at], _closing(graph, core)) & _completed(graph))
+
+
 def _unreachable(graph: FlowGraph) -> Iterator[Problem]:
     for node_id in graph.nodes.keys() - graph.reachable:
         yield Problem(node_id, "unreachable", "no path from the start comes here")

@@ -72,6 +72,7 @@ PINNED = {
         "check_customs",
         "join_group",
         "apply_arrival",
+        "move_order",
     },
     "signal": {
         "approval_decided",
@@ -84,7 +85,7 @@ PINNED = {
         "return_received",
         "stock_replenished",
     },
-    "update": {"cancel", "change_order", "hold_order", "resolve_exception"},
+    "update": {"cancel", "change_order", "hold_order", "move_order", "resolve_exception"},
     "query": {"state", "visited"},
     "queue": {"carrier", "einvoice", "orders", "payments", "relay"},
 }
@@ -101,6 +102,8 @@ PINNED_FIELDS = {
     "ChangeResult": ["order_no"],
     "HoldRequest": ["request_id", "actor", "inbox_id"],
     "HoldResult": ["order_no", "hold_id"],
+    "MoveRequest": ["request_id", "actor", "inbox_id", "flow", "nodes"],
+    "MoveResult": ["order_no", "version", "node"],
     "ResolveResult": ["order_no", "choice", "node"],
 }
 

@@ -132,6 +132,29 @@ class ChangeResult:
     order_no: str
 
 
+@dataclass(frozen=True)
+class MoveRequest:
+    """A person wants an order that is held to go on in another version of its flow; the inbox row says why.
+
+    `nodes`: which node of that version stands for which of the order's own, where their names differ.
+    """
+
+    request_id: str
+    actor: str
+    inbox_id: int
+    flow: FlowSnapshot
+    nodes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MoveResult:
+    """The version that the order goes on in, and where."""
+
+    order_no: str
+    version: int
+    node: str
+
+
 # How a fact of each inbox kind reaches the workflow.
 SIGNALS = {
     "payment.settled": "payment_settled",

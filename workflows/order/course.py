@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 with workflow.unsafe.imports_passed_through():
     from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput
     from activities.step import Step, StepResult
-    from domain.flow.definition import FlowDefinition
+    from domain.flow.definition import FlowDefinition, FlowSnapshot
     from domain.flow.nodes import ActionNode, WaitNode
     from domain.flow.vocabulary import HOLD_REASONS
     from domain.order import Standing, has_ended
@@ -173,6 +173,11 @@ class Course:
         self.branches.clear()
         self.tell("changed: begins anew")
         self.show(search_attributes.HOLD.value_set([]), search_attributes.WAITING_FOR.value_unset())
+
+    def move_to(self, flow: FlowSnapshot) -> None:
+        """Afterwards the order follows this flow; where it goes on is for whoever holds it to say."""
+        self.order, self.flow = replace(self.order, flow=flow), flow.flow
+        self.tell(f"moved to version {flow.flow.version}")
 
     async def local(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str = "") -> Any:
         """A database step: within the workflow task, and as an ordinary, visible activity when that takes too long."""

@@ -19,6 +19,8 @@ from workflows.order.contract import (
     FactSignal,
     HoldRequest,
     HoldResult,
+    MoveRequest,
+    MoveResult,
     OrderInput,
     OrderResult,
     ResolveRequest,
@@ -32,7 +34,7 @@ from workflows.refunding import RefundInput, RefundWorkflow
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
-_Request = CancelRequest | ResolveRequest | HoldRequest | ChangeRequest
+_Request = CancelRequest | ResolveRequest | HoldRequest | ChangeRequest | MoveRequest
 
 
 class OrderHandle:
@@ -117,6 +119,10 @@ class OrderHandle:
     async def change(self, request: ChangeRequest, wait: timedelta) -> ChangeResult:
         """The order is another one. Raises WorkflowUpdateFailedError when it may not be, or an RPC time-out."""
         return cast("ChangeResult", await self._ask(OrderWorkflow.change_order, request, wait))
+
+    async def move(self, request: MoveRequest, wait: timedelta) -> MoveResult:
+        """The order goes on in another version. Raises WorkflowUpdateFailedError when it may not, or a time-out."""
+        return cast("MoveResult", await self._ask(OrderWorkflow.move_order, request, wait))
 
     async def _ask(self, update: Any, request: _Request, wait: timedelta) -> Any:
         """The answer to an update, which is one and the same update for the same request."""

@@ -8,7 +8,9 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.changing import ChangeActivities, ChangeAnswer, ChangeInput
     from activities.lane import HoldOrderInput, LaneActivities
+    from activities.moving import MoveActivities, MoveInput
     from activities.orders import CancelInput, OrderActivities
+    from domain.flow.moving import core_step_passed, place_in
     from domain.flow.nodes import Choice, ExceptionNode
     from domain.order import Standing, has_ended
 
@@ -20,6 +22,8 @@ from workflows.order.contract import (
     ChangeResult,
     HoldRequest,
     HoldResult,
+    MoveRequest,
+    MoveResult,
     OrderInput,
     OrderResult,
     ResolveRequest,
@@ -43,10 +47,10 @@ class OrderWorkflow(HearsFacts):
     """Takes an order through its flow and ends when the order has ended, its facts applied and its money settled.
 
     Signals bring facts and decisions (`payment_settled`, `parcel_scanned`, `stock_replenished`, `approval_decided`,
-    `hold_decided`); updates ask for something (`cancel` before goods have left, `resolve_exception` while the order is
-    held, `hold_order` and `change_order` before it ships); `state` tells how it stands, `visited` where it has been.
-    An order that is broken off is undone in reverse: parcels voided, invoices credited, money refunded, stock released.
-    One that was changed goes through its flow anew.
+    `hold_decided`); updates ask for something (`cancel` before goods have left, `resolve_exception` and `move_order`
+    while the order is held, `hold_order` and `change_order` before it ships); `state` tells how it stands, `visited`
+    where it has been. An order that is broken off is undone in reverse: parcels voided, invoices credited, money
+    refunded, stock released. One that was changed goes through its flow anew.
     """
 
     @workflow.init
@@ -64,7 +68,7 @@ class OrderWorkflow(HearsFacts):
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not has_ended(self._course.standing.lifecycle):
             # Paid in full after it had expired, and accepted again: the story begins anew, its steps find what is done.
-            workflow.continue_as_new(order)
+            workflow.continue_as_new(self._course.order)
         self._inlet.close()
         return OrderResult(order.order_no, result)
 
@@ -259,6 +263,29 @@ class OrderWorkflow(HearsFacts):
     def _refuse_change(self) -> None:
         if self._is_over() or self._course.packing or self._course.cancel is not None:
             raise ApplicationError("order_not_changeable", type="order_not_changeable", non_retryable=True)
+
+    @workflow.update(description="Go on in another version of the flow")
+    async def move_order(self, request: MoveRequest) -> MoveResult:
+        course, flow = self._course, request.flow.flow
+        left = course.trouble.node if course.trouble else course.at
+        entered = place_in(flow, left, request.nodes) or flow.start
+        move = MoveInput(course.order_no, flow.version, left, entered, request.actor, request.inbox_id)
+        course.saw(await course.local(MoveActivities.move_order, move, "move"))
+        course.move_to(request.flow)
+        course.resolution = ResolveRequest(request.request_id, request.actor, Choice.JUMP, request.inbox_id, entered)
+        await workflow.wait_condition(lambda: course.resolution is None)
+        return MoveResult(course.order_no, flow.version, entered)
+
+    @move_order.validator
+    def _may_move(self, request: MoveRequest) -> None:
+        course, flow = self._course, request.flow.flow
+        if not course.held or course.resolution is not None or course.unwinding or course.branches:
+            raise ApplicationError("order_not_parked", type="order_not_parked", non_retryable=True)
+        entered = place_in(flow, course.trouble.node if course.trouble else course.at, request.nodes)
+        if entered is None or flow.key != course.flow.key:
+            raise ApplicationError("node_map_incomplete", type="node_map_incomplete", non_retryable=True)
+        if core_step_passed(flow, entered, course.standing) is not None:
+            raise ApplicationError("core_step_passed", type="core_step_passed", non_retryable=True)
 
     @workflow.query(description="How the order stands")
     def state(self) -> Standing:
