@@ -42,12 +42,14 @@ from api.shipping import routes as shipping
 from api.shipping import webhook as carrier_webhook
 from api.stock import routes as stock
 from api.system import routes as system
+from api.system.figures import Figures
 from api.turnstile import Turnstile
 from api.warehouses import routes as warehouses
 from api.webhooks import routes as webhooks
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, load_settings
 from runtime.temporal import connect
+from runtime.version import identity
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     orders.router,
@@ -110,6 +112,7 @@ def create_app(
     )
     app.state.settings, app.state.principals, app.state.hand_over = settings, PrincipalCache(), None
     app.state.flows, app.state.streams = FlowsInForce(), Streams()
+    app.state.figures = Figures(settings.metrics_interval_s)
     app.state.batch_gate = asyncio.Semaphore(ITEMS_AT_ONCE)
     app.state.given_engine, app.state.given_temporal = engine, temporal
     add_error_handlers(app)
@@ -132,7 +135,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             open_parts.push_async_callback(engine.dispose)
         app.state.engine, app.state.sessions = engine, create_sessions(engine)
         # Lazy: the API starts, takes orders in and answers reads while Temporal is away.
-        app.state.temporal = app.state.given_temporal or await connect(lazy=True, identity="orderflow-api")
+        app.state.temporal = app.state.given_temporal or await connect(lazy=True, identity=identity("orderflow-api"))
         app.state.hand_over = HandOver(app.state.sessions, app.state.temporal, app.state.settings.time_scale)
         await app.state.hand_over.start()
         open_parts.push_async_callback(app.state.hand_over.stop)

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -18,7 +19,9 @@ from integrations.anchors.folder import AnchorFolder
 from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
-from runtime.temporal import connect, ensure_search_attributes
+from runtime.temporal import connect, ensure_search_attributes, telling_runtime
+from runtime.version import identity
+from workers.alarms import Alarms
 from workers.anchoring import Anchoring
 from workers.checks import ensure_schedules, further_checks
 from workers.local_first import LocalFirst
@@ -65,7 +68,7 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    client = await _connected(stop)
+    client = await _connected(settings, stop)
     if client is None:
         return
     async with AsyncExitStack() as running:
@@ -87,6 +90,7 @@ async def run(settings: Settings) -> None:
         background = [
             asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop)),
             asyncio.create_task(Watch(sessions, client, settings.watch_interval_s).run(stop)),
+            asyncio.create_task(Alarms(sessions, settings.alarm_interval_s).run(stop)),
         ]
         if settings.anchor_dir is not None:
             anchoring = Anchoring(sessions, AnchorFolder(settings.anchor_dir), settings.anchor_interval_s)
@@ -174,11 +178,21 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-async def _connected(stop: asyncio.Event) -> Client | None:
+def _telling(settings: Settings) -> Runtime | None:
+    if settings.worker_metrics_address is None:
+        return None
+    try:
+        return telling_runtime(settings.worker_metrics_address)
+    except ValueError as refused:
+        raise UnusableSettings([f"ORDERFLOW_WORKER_METRICS_ADDRESS: {refused}"]) from None
+
+
+async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     """A client as soon as Temporal answers; None when asked to stop before."""
+    runtime = _telling(settings)
     while not stop.is_set():
         try:
-            client = await connect(identity="orderflow-worker")
+            client = await connect(identity=identity("orderflow-worker"), runtime=runtime)
             # An attribute that the namespace lacks would fail every workflow task.
             await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
             await ensure_schedules(client)

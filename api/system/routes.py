@@ -10,10 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 
-from api.dependencies import SessionDep, public
+from api.dependencies import ClientDep, SessionsDep, public
 from api.errors import RETRY_AFTER, request_id_of
 from api.problem import Answer, problem_response
-from api.system.figures import exposition
+from api.system.figures import Figures
 from migrations.upgrade import is_at_head
 
 _CHECK_TIMEOUT_S = 1.0
@@ -39,8 +39,9 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", summary="Figures in the format of Prometheus", response_class=Response)
-async def metrics(session: SessionDep) -> Response:
-    return Response(await exposition(session), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request, sessions: SessionsDep, temporal: ClientDep) -> Response:
+    figures: Figures = request.app.state.figures
+    return Response(await figures.exposition(sessions, temporal), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _checked(check: Awaitable[str]) -> str:
