@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - every query is made of constants
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
@@ -9,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from store.overdue import TRAVELLING, UNBALANCED, UNRECOGNISED
 
+PREFIX = "orderflow_"
 # What is counted is counted up to here; a figure that stands at it says "so many or more".
 MOST = 100_000
 _PATIENCE_S = 5
@@ -33,7 +35,7 @@ class Counted:
 
 
 def _figure(name: str, meaning: str, labels: tuple[str, ...], sql: str) -> Figure:
-    return Figure(f"orderflow_{name}", meaning, labels, text(sql))
+    return Figure(f"{PREFIX}{name}", meaning, labels, text(sql))
 
 
 FIGURES = (
@@ -203,11 +205,12 @@ FIGURES = (
 )
 
 
-async def count(session: AsyncSession) -> list[Counted]:
-    """Every figure as of now; a query that takes longer than five seconds is an error."""
+async def count(session: AsyncSession, names: Collection[str] = ()) -> list[Counted]:
+    """Every figure as of now, or those of `names`; a query that takes longer than five seconds is an error."""
     await session.execute(text(f"SET LOCAL statement_timeout = '{_PATIENCE_S}s'"))
     counted = []
     for figure in FIGURES:
-        rows = (await session.execute(figure.query)).all()
-        counted.append(Counted(figure, [(tuple(map(str, row[:-1])), float(row[-1])) for row in rows]))
+        if not names or figure.name.removeprefix(PREFIX) in names:
+            rows = (await session.execute(figure.query)).all()
+            counted.append(Counted(figure, [(tuple(map(str, row[:-1])), float(row[-1])) for row in rows]))
     return counted
