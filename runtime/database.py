@@ -81,6 +81,8 @@ def create_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=patience_s,
+        # Errors say which statement failed and not with which values: those may be people's names.
+        hide_parameters=True,
         connect_args=_connect_args(url, application_name) | {"async_creator_fn": _ImpatientConnection.connect},
     )
     event.listen(engine.sync_engine, "checkout", _check_alive)
@@ -97,7 +99,9 @@ def _check_alive(connection: Any, _record: object, _proxy: object) -> None:
 
 def create_unpooled_engine(url: str | URL) -> AsyncEngine:
     """An engine that keeps no connection open between uses: for commands that end, and for template databases."""
-    return create_async_engine(with_driver(url), poolclass=NullPool, connect_args=_connect_args(url, "orderflow"))
+    return create_async_engine(
+        with_driver(url), poolclass=NullPool, connect_args=_connect_args(url, "orderflow"), hide_parameters=True
+    )
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:

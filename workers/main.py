@@ -25,6 +25,7 @@ from workers.alarms import Alarms
 from workers.anchoring import Anchoring
 from workers.checks import ensure_schedules, further_checks
 from workers.local_first import LocalFirst
+from workers.log_context import LogContext
 from workers.signs_of_life import SignsOfLife
 from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
@@ -165,7 +166,7 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             max_heartbeat_throttle_interval=LONGEST_SILENCE,
-            interceptors=[SignsOfLife(), StraySignals()],
+            interceptors=[LogContext(), SignsOfLife(), StraySignals()],
             workflow_runner=LocalFirst(),
         )
         for queue, activities in queues(able).items()

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 
 from api.batch import BatchResult, Taken, one_by_one
@@ -30,6 +31,7 @@ async def place_order(
 ) -> OrderPlaced:
     """Committed once it is answered. The same request again gets the same answer, another under the same key 422."""
     placed = await intake.place(Submission(_own(order, caller), await verbatim(request), key), _sender(caller))
+    structlog.contextvars.bind_contextvars(order_no=placed.order_no)
     response.headers["Location"] = f"/v1/orders/{placed.order_no}"
     if placed.repeated:
         response.headers.update(REPLAYED)
