@@ -9,9 +9,10 @@ from typing import Any
 
 import structlog
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from api.inbox.door import report_scan
 from api.inbox.hand_over import HandOver
@@ -20,7 +21,7 @@ from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes, telling_runtime
-from runtime.version import identity
+from runtime.version import identity, release
 from workers.alarms import Alarms
 from workers.anchoring import Anchoring
 from workers.checks import ensure_schedules, further_checks
@@ -86,7 +87,7 @@ async def run(settings: Settings) -> None:
             await report_scan(sessions, hand_over, event)
 
         able = wire(settings, engine, sessions, report, further_checks(settings, sessions, client))
-        for worker in build_workers(client, able):
+        for worker in build_workers(client, able, deployment=deployment_of(settings)):
             await running.enter_async_context(worker)
         background = [
             asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop)),
@@ -150,7 +151,25 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
     }
 
 
-def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: int = CACHED_WORKFLOWS) -> list[Worker]:
+def deployment_of(settings: Settings) -> WorkerDeploymentConfig | None:
+    """Which version of the deployment this process is; None: versions are not told apart.
+
+    Orders live for weeks and follow the current version: its code knows how to go on with older histories, or replay
+    would have stopped it before it was released. So old workers may end as soon as new ones are current.
+    """
+    if settings.worker_deployment is None:
+        return None
+    version = WorkerDeploymentVersion(settings.worker_deployment, settings.worker_build_id or release())
+    return WorkerDeploymentConfig(version, True, VersioningBehavior.AUTO_UPGRADE)
+
+
+def build_workers(
+    client: Client,
+    able: Capabilities,
+    *,
+    max_cached_workflows: int = CACHED_WORKFLOWS,
+    deployment: WorkerDeploymentConfig | None = None,
+) -> list[Worker]:
     """One worker per task queue, so that a slow party holds up nobody else's work."""
     return [
         Worker(
@@ -168,6 +187,7 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             max_heartbeat_throttle_interval=LONGEST_SILENCE,
             interceptors=[LogContext(), SignsOfLife(), StraySignals()],
             workflow_runner=LocalFirst(),
+            deployment_config=deployment,
         )
         for queue, activities in queues(able).items()
     ]
