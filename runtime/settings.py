@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     alarm_interval_s: float = Field(60.0, gt=0)
     metrics_interval_s: float = Field(10.0, ge=0, description="`/metrics` counts anew at most that often")
     worker_metrics_address: str | None = Field(None, description="IP address and port of a worker's own `/metrics`")
+    otlp_endpoint: str | None = Field(None, description="where traces go, such as http://host:4318/v1/traces")
     worker_deployment: str | None = Field(None, description="unset: workers take tasks of every release")
     worker_build_id: str | None = Field(None, description="unset: the release")
     time_scale: float = Field(1.0, gt=0, le=1, description="spans of flows times this; demonstrations only")

@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
@@ -28,7 +28,12 @@ _ALIVE_WITHIN = timedelta(seconds=90)
 
 
 async def connect(
-    *, address: str | None = None, lazy: bool = False, identity: str | None = None, runtime: Runtime | None = None
+    *,
+    address: str | None = None,
+    lazy: bool = False,
+    identity: str | None = None,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Client:
     """A client as `TEMPORAL_*` variables and profiles say. One per process.
 
@@ -44,6 +49,7 @@ async def connect(
         lazy=lazy,
         identity=identity,
         runtime=runtime,
+        interceptors=interceptors,
         keep_alive_config=KeepAliveConfig(interval_millis=10_000, timeout_millis=5_000),
     )
 

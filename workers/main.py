@@ -21,6 +21,7 @@ from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes, telling_runtime
+from runtime.tracing import interceptors, start_tracing, trace_statements
 from runtime.version import identity, release
 from workers.alarms import Alarms
 from workers.anchoring import Anchoring
@@ -70,6 +71,7 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    start_tracing(settings, "orderflow-worker")
     client = await _connected(settings, stop)
     if client is None:
         return
@@ -78,6 +80,7 @@ async def run(settings: Settings) -> None:
             _database_url(settings), pool_size=settings.database_pool_size, patience_s=_POOL_PATIENCE_S
         )
         running.push_async_callback(engine.dispose)
+        trace_statements(settings, engine)
         sessions = create_sessions(engine)
         hand_over = HandOver(sessions, client, settings.time_scale)
         await hand_over.start()
@@ -213,7 +216,9 @@ async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     runtime = _telling(settings)
     while not stop.is_set():
         try:
-            client = await connect(identity=identity("orderflow-worker"), runtime=runtime)
+            client = await connect(
+                identity=identity("orderflow-worker"), runtime=runtime, interceptors=interceptors(settings)
+            )
             # An attribute that the namespace lacks would fail every workflow task.
             await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
             await ensure_schedules(client)
