@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 import httpx
@@ -23,7 +24,7 @@ async def waiting(system: System, count: int) -> list[str]:
     sku = f"SKU-{uuid.uuid4().hex[:8]}"
     line = {"sku": sku, "quantity": 2 * count, "unit_cost_minor": 6_000}
     await _ask(system, "POST", "/v1/stock/receipts", {"receipt_id": f"R-{sku}", "warehouse": "main", "lines": [line]})
-    placed = await asyncio.gather(*(_ask(system, "POST", "/v1/orders", a_sale(sku)) for _ in range(count)))
+    placed = await _few_at_once([_ask(system, "POST", "/v1/orders", a_sale(sku)) for _ in range(count)])
     order_nos = [one["order_no"] for one in placed]
     await _until(system, order_nos, waiting_for="payment.full")
     return order_nos
@@ -42,8 +43,8 @@ async def pay(system: System, order_no: str) -> None:
 
 
 async def pay_all(system: System, order_nos: list[str]) -> None:
-    """The same for each of them, at once."""
-    await asyncio.gather(*(pay(system, order_no) for order_no in order_nos))
+    """The same for each of them."""
+    await _few_at_once([pay(system, order_no) for order_no in order_nos])
 
 
 async def to_the_end(system: System, order_nos: list[str]) -> None:
@@ -53,6 +54,16 @@ async def to_the_end(system: System, order_nos: list[str]) -> None:
         scan = {"event_id": "E-1", "status": "delivered", "occurred_at": "2026-11-22T11:00:00Z"}
         await _ask(system, "POST", f"/v1/shipments/{order_no}-S1/events", scan)
     await _until(system, order_nos, lifecycle="completed")
+
+
+async def _few_at_once(calls: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    gate = asyncio.Semaphore(8)
+
+    async def one(call: Coroutine[Any, Any, Any]) -> Any:
+        async with gate:
+            return await call
+
+    return list(await asyncio.gather(*map(one, calls)))
 
 
 async def _ask(system: System, method: str, path: str, body: Any = None) -> Any:
