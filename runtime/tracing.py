@@ -4,7 +4,6 @@ Off unless `ORDERFLOW_OTLP_ENDPOINT` is set, and then it needs the extra `otel`.
 their values.
 """
 
-import atexit
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -19,6 +18,8 @@ from runtime.version import release
 
 _SPAN: Final = "orderflow_span"
 _LONGEST: Final = 2_000
+# A collector that is away must not keep a process from ending.
+_PATIENCE_S: Final = 3
 
 
 def start_tracing(settings: Settings, service: str) -> None:
@@ -34,9 +35,17 @@ def start_tracing(settings: Settings, service: str) -> None:
         needed = "ORDERFLOW_OTLP_ENDPOINT needs the extra: pip install orderflow[otel]"
         raise UnusableSettings([needed]) from None
     provider = TracerProvider(resource=Resource({"service.name": service, "service.version": release()}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint, timeout=_PATIENCE_S))
+    )
     trace.set_tracer_provider(provider)
-    atexit.register(provider.shutdown)
+
+
+def flush_traces() -> None:
+    """Afterwards what was traced is sent, or given up after three seconds. For a process that is about to end."""
+    flush = getattr(trace.get_tracer_provider(), "force_flush", None)
+    if flush is not None:
+        flush(timeout_millis=1000 * _PATIENCE_S)
 
 
 def interceptors(settings: Settings) -> list[Interceptor]:

@@ -21,7 +21,7 @@ from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes, telling_runtime
-from runtime.tracing import interceptors, start_tracing, trace_statements
+from runtime.tracing import flush_traces, interceptors, start_tracing, trace_statements
 from runtime.version import identity, release
 from workers.alarms import Alarms
 from workers.anchoring import Anchoring
@@ -76,6 +76,7 @@ async def run(settings: Settings) -> None:
     if client is None:
         return
     async with AsyncExitStack() as running:
+        running.callback(flush_traces)
         engine = create_engine(
             _database_url(settings), pool_size=settings.database_pool_size, patience_s=_POOL_PATIENCE_S
         )
@@ -202,7 +203,8 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-def _telling(settings: Settings) -> Runtime | None:
+def own_runtime(settings: Settings) -> Runtime | None:
+    """A runtime that tells the SDK's figures, if the settings say where. Raises UnusableSettings when it cannot."""
     if settings.worker_metrics_address is None:
         return None
     try:
@@ -213,7 +215,7 @@ def _telling(settings: Settings) -> Runtime | None:
 
 async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     """A client as soon as Temporal answers; None when asked to stop before."""
-    runtime = _telling(settings)
+    runtime = own_runtime(settings)
     while not stop.is_set():
         try:
             client = await connect(
