@@ -28,8 +28,6 @@ from workers.main import build_workers
 from workers.wiring import wire
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture(scope="module")
 async def temporal(open_dir: Path) -> AsyncIterator[Temporal]:
@@ -38,6 +36,11 @@ async def temporal(open_dir: Path) -> AsyncIterator[Temporal]:
     server.start()
     yield Temporal(server.address, await server.client())
     server.stop()
+
+
+def ago(**span: float) -> datetime:
+    """So long before now: tests in a crowd begin long after they were read."""
+    return datetime.now(UTC) - timedelta(**span)
 
 
 class Watched:
@@ -83,7 +86,7 @@ async def watched(running: Api, as_role: As, tmp_path: Path) -> Watched:
     one = Watched(running, as_role, tmp_path)
     await orders.place(one.sessions)
     await one.run("UPDATE inbox_messages SET handed_over_at = now()")
-    await one.add(ConsistencyRun(run_id="r-1", cause="daily", finished_at=NOW))
+    await one.add(ConsistencyRun(run_id="r-1", cause="daily", finished_at=ago()))
     return one
 
 
@@ -97,9 +100,9 @@ async def test_nothing_fires_while_all_is_well(watched: Watched) -> None:
 
 
 async def test_revenue_missing_an_hour_after_delivery(watched: Watched) -> None:
-    await deliver(watched.sessions, {"1": 1}, at=NOW - timedelta(minutes=59))
+    await deliver(watched.sessions, {"1": 1}, at=ago(minutes=50))
     await watched.fires()
-    await watched.run("UPDATE shipments SET delivered_at = delivered_at - interval '2 minutes'")
+    await watched.run("UPDATE shipments SET delivered_at = delivered_at - interval '11 minutes'")
     await watched.fires("RevenueMissing")
 
 
@@ -147,7 +150,7 @@ async def test_approval_past_its_time_and_one_that_is_old(watched: Watched) -> N
         "submitter": "channel",
         "content_sha256": "",
         "currency": "CNY",
-        "deadline_at": NOW + timedelta(hours=1),
+        "deadline_at": ago(hours=-1),
     }
     await watched.add(Approval(**approval))
     await watched.fires()
@@ -159,7 +162,7 @@ async def test_approval_past_its_time_and_one_that_is_old(watched: Watched) -> N
 
 async def test_hold_past_its_deadline_and_order_that_nobody_holds(watched: Watched) -> None:
     hold = OrderHold(hold_id="H-1", order_no="SO-1", reason_code="out_of_stock", detail="", owner_role="warehouse")
-    hold.due_at = NOW + timedelta(hours=1)
+    hold.due_at = ago(hours=-1)
     await watched.add(hold)
     await watched.run("UPDATE orders SET deadline_at = now() - interval '6 minutes'")
     await watched.fires()
@@ -170,14 +173,14 @@ async def test_hold_past_its_deadline_and_order_that_nobody_holds(watched: Watch
 
 
 async def test_event_that_is_not_delivered(watched: Watched) -> None:
-    await watched.messages(occurred_at=NOW - timedelta(minutes=14))
+    await watched.messages(occurred_at=ago(minutes=5))
     await watched.fires()
     await watched.run("UPDATE outbox_messages SET occurred_at = now() - interval '16 minutes'")
     await watched.fires("EventsNotDelivered")
 
 
 async def test_event_that_was_given_up(watched: Watched) -> None:
-    await watched.messages(state="refused", occurred_at=NOW - timedelta(minutes=16))
+    await watched.messages(state="refused", occurred_at=ago(minutes=16))
     await watched.fires("EventsGivenUp")
 
 
@@ -225,7 +228,7 @@ async def test_workflow_task_that_fails(watched: Watched, temporal: Temporal, tm
 
 async def test_part_that_is_away_and_workers_that_are_gone(api: Api, as_role: As, tmp_path: Path) -> None:
     watched = Watched(api, as_role, tmp_path)
-    await watched.add(ConsistencyRun(run_id="r-1", cause="daily", finished_at=NOW))
+    await watched.add(ConsistencyRun(run_id="r-1", cause="daily", finished_at=ago()))
     await watched.fires("PartAway")
     server = LocalTemporal(TemporalPorts(free_port()), SEARCH_ATTRIBUTES, tmp_path / "temporal.log")
     server.start()

@@ -14,7 +14,10 @@ from tests.factories import orders
 from tests.factories.deliveries import deliver, hand_over
 from workers.alarms import Alarms
 
-NOW = datetime.now(UTC)
+
+def ago(**span: float) -> datetime:
+    """So long before now: tests in a crowd begin long after they were read."""
+    return datetime.now(UTC) - timedelta(**span)
 
 
 class Duty:
@@ -51,12 +54,12 @@ async def duty(database: Database) -> Duty:
 
 
 async def test_nothing_overdue_is_nothing_told(duty: Duty) -> None:
-    await deliver(duty.sessions, {"1": 1}, at=NOW - timedelta(minutes=59))
+    await deliver(duty.sessions, {"1": 1}, at=ago(minutes=50))
     assert await duty.told() == []
 
 
 async def test_parcel_without_revenue_is_told_once_with_its_order(duty: Duty) -> None:
-    await deliver(duty.sessions, {"1": 1}, at=NOW - timedelta(minutes=61))
+    await deliver(duty.sessions, {"1": 1}, at=ago(minutes=61))
     for _ in range(2):
         [(kind, facts)] = await duty.told()
         assert kind == "alert.revenue_missing"
@@ -73,7 +76,7 @@ async def test_parcel_that_travels_for_too_long_is_told(duty: Duty) -> None:
 async def test_events_that_another_destination_does_not_get_are_told_once_an_hour(duty: Duty) -> None:
     await duty.add(Destination(name="shop", url="http://127.0.0.1:1/", secret="whsec_", event_types=["order."]))
     told: dict[str, Any] = {"destination": "shop", "order_no": "SO-1", "event_type": "order.x", "body": "{}"}
-    at = NOW - timedelta(minutes=16)
+    at = ago(minutes=16)
     await duty.add(*(OutboxMessage(**told, message_id=f"m-{number}", occurred_at=at) for number in range(3)))
     [(kind, facts)] = await duty.told()
     assert (kind, facts["destination"], facts["enabled"]) == ("alert.events_undelivered", "shop", True)
@@ -93,7 +96,7 @@ async def test_approval_past_its_time_is_told_at_each_level(duty: Duty) -> None:
             submitter="channel",
             content_sha256="",
             currency="CNY",
-            deadline_at=NOW - timedelta(minutes=6),
+            deadline_at=ago(minutes=6),
         )
     )
     assert [(kind, facts["level"]) for kind, facts in await duty.told()] == [("alert.approval_overdue", 0)]
