@@ -156,6 +156,14 @@ async def set_aside(session: AsyncSession, inbox_id: int, outcome: str) -> None:
     )
 
 
+async def errands_of(session: AsyncSession, order_no: str) -> Sequence[str]:
+    """The workflows that began beside the order, running or ended: each is called as the message that began it."""
+    query = select(InboxMessage.message_id).where(
+        InboxMessage.order_no == order_no, col(InboxMessage.kind).in_(("refund.requested", "return.requested"))
+    )
+    return (await session.exec(query.order_by(col(InboxMessage.inbox_id)))).all()
+
+
 _CLAIM = text("""
 UPDATE inbox_messages SET next_hand_over_at = now() + :lease, hand_over_attempts = hand_over_attempts + 1
 WHERE inbox_id IN (

@@ -198,8 +198,7 @@ class Shop:
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
-        left = tuple(one for one in self.standing.blocking_holds if one not in resolve.reasons)
-        settled = self._step("resolve_holds", blocking_holds=left, escalates_at=None)
+        settled = self._step("resolve_holds", escalates_at=None, **self._without(resolve.reasons))
         self.resolved.append(resolve.resolution)
         return settled
 
@@ -245,10 +244,14 @@ class Shop:
     @activity.defn
     async def settle_hold(self, fact: Fact) -> StepResult:
         settled = self.decisions.get(fact.inbox_id)
-        left = tuple(one for one in self.standing.blocking_holds if one != settled)
-        if left == self.standing.blocking_holds:
+        if settled not in (*self.standing.blocking_holds, *self.standing.quiet_holds):
             return dataclasses.replace(self._step("settle_hold in vain"), outcome="superseded")
-        return dataclasses.replace(self._step("settle_hold", blocking_holds=left), outcome="effective")
+        return dataclasses.replace(self._step("settle_hold", **self._without((settled,))), outcome="effective")
+
+    def _without(self, reasons: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The holds that are left."""
+        open_holds = {"blocking_holds": self.standing.blocking_holds, "quiet_holds": self.standing.quiet_holds}
+        return {kind: tuple(one for one in held if one not in reasons) for kind, held in open_holds.items()}
 
     @activity.defn
     async def escalate_holds(self, order_no: str) -> StepResult:

@@ -200,6 +200,18 @@ async def test_a_payout_that_fails_is_held_and_repeated_until_it_succeeds(begin:
     assert (running.shop.calls.count("pay_refunds"), running.shop.resolved) == (3, ["retried"])
 
 
+async def test_whoever_settles_the_hold_of_a_return_has_it_tried_at_once(begin: Begin) -> None:
+    running = await begin(Shop(fails={"receive_return": ["account_mapping_missing"]}))
+    running.shop.decisions[7] = "account_mapping_missing"
+    await running.tell("return.received", 1)
+    await running.until("open_hold account_mapping_missing")
+    begun = await running.environment.get_current_time()
+    await running.handle.signal("hold_decided", FactSignal(7))
+    await running.until("receive_return", 2)
+    assert await running.environment.get_current_time() - begun < timedelta(minutes=5)
+    assert await running.handle.result() == "closed"
+
+
 async def test_goods_whose_books_cannot_be_kept_yet_are_taken_in_later(begin: Begin) -> None:
     running = await begin(Shop(fails={"receive_return": ["account_mapping_missing"]}))
     await running.tell("return.received", 1)

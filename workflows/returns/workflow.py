@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import search_attributes
 from workflows.approval import decided
-from workflows.errand import carry_out
+from workflows.errand import HearsHolds, carry_out
 from workflows.order.contract import FactSignal
 from workflows.order.course import Course
 from workflows.refunding import give_back
@@ -41,11 +41,11 @@ class _Answer(StepResult):
 
 
 @workflow.defn
-class ReturnWorkflow:
+class ReturnWorkflow(HearsHolds):
     """Opens the return, asks people where the rule says nothing, waits for the goods, and gives their price back.
 
-    Signals bring facts: `approval_decided`, `return_received`. It ends with the return's state: closed, rejected or
-    expired, once nothing of it is left to do; a fact that comes later starts it again and finds that out.
+    Signals bring facts: `approval_decided`, `return_received`, `hold_decided`. It ends with the return's state: closed,
+    rejected or expired, once nothing of it is left to do; a fact that comes later starts it again and finds that out.
     """
 
     @workflow.init
@@ -71,6 +71,7 @@ class ReturnWorkflow:
             elif await self._goods_are_late(asking):
                 await self._perform(ReturnActivities.expire_return, self._about, "return.expire")
         await asking
+        await workflow.wait_condition(workflow.all_handlers_finished)
         self._course.tell(f"return {asked.return_no}: {self._state or 'unknown'}")
         return self._state or "ignored"
 
