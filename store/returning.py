@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.access import Principal
 from domain.errors import DomainError
 from domain.returning import ReturnPolicy
+from models.inbox import InboxMessage
 from models.masters import LegalEntity
 from models.returning import Return, ReturnLine, ReturnReceipt
 from store.listing.sight import of_orders_in_sight
@@ -58,6 +59,16 @@ async def of_order(session: AsyncSession, order_no: str) -> list[ReturnWithLines
     query = select(Return).where(Return.order_no == order_no)
     rows = (await session.exec(query.order_by(col(Return.requested_at), col(Return.return_no)))).all()
     return await _with_lines(session, rows)
+
+
+async def wish_in_sight(session: AsyncSession, return_no: str, caller: Principal) -> InboxMessage:
+    """The wish to send goods back, as it came; its return may not be opened yet. Raises ReturnNotFound."""
+    wish = (InboxMessage.source == "api") & (InboxMessage.message_id == f"return/{return_no}")
+    in_sight = of_orders_in_sight(caller, col(InboxMessage.order_no))
+    row = (await session.exec(select(InboxMessage).where(wish, *in_sight))).one_or_none()
+    if row is None:
+        raise ReturnNotFound(return_no=return_no)
+    return row
 
 
 async def in_sight(session: AsyncSession, return_no: str, caller: Principal) -> ReturnWithLines:

@@ -141,7 +141,8 @@ class HandOver:
         if message.kind in _OF_RETURNS or asker.startswith("return/"):
             # Messages about a return are called `return/<its number>/...`, as its workflow is.
             return_no = (asker or message.message_id).split("/")[1]
-            asked = ReturnInput((await self._input(message.order_no)).input, return_no)
+            order = await self._input(message.order_no)
+            asked = ReturnInput(order.input, return_no, self._time_scale)
             await ReturnHandle(self._client, return_no).tell(asked, message.kind, signal)
             return
         if asker and await handle.tell(message.kind, signal, asker):

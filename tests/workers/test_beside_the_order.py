@@ -87,6 +87,17 @@ async def test_a_return_hears_what_is_about_it_and_begins_again_where_it_was_los
     assert await is_running(client.get_workflow_handle(workflow_id))
 
 
+async def test_a_return_passes_in_the_time_of_its_orders_flow(books: Books, client: Client) -> None:
+    placed = await books.place()
+    workflow_id = return_workflow_id(return_number(placed.order_no, "A-1"))
+    asked = await commit(books, placed.order_no, "return.requested", workflow_id)
+    assert await HandOver(books.sessions, client, 0.01).deliver_all([placed, asked]) == 2
+    begun = (await client.get_workflow_handle(workflow_id).fetch_history()).events[0]
+    payloads = begun.workflow_execution_started_event_attributes.input.payloads
+    (given,) = await client.data_converter.decode(list(payloads))
+    assert given["time_scale"] == 0.01
+
+
 async def test_a_decision_about_a_return_goes_to_the_return_and_begins_it_again_where_it_was_lost(
     books: Books, client: Client, hand_over: HandOver
 ) -> None:
