@@ -212,9 +212,7 @@ async def _open(session: AsyncSession, order: Order, step: ReturnStep, message: 
         await events.record(session, order, _event("return.rejected", refusal, message))
         return row
     lines = {line.line_id: line for line in await orders.lines(session, order.order_no)}
-    row.worth_minor = sum(
-        (lines[line_id].payable_minor * quantity) // lines[line_id].quantity for line_id, quantity in units.items()
-    )
+    row.worth_minor = returning.worth_of(units, list(lines.values()))
     session.add(row)
     await session.flush()
     session.add_all(

@@ -1,6 +1,6 @@
 """Returns: what is to come back, what has, and which units of an order still can."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from domain.errors import DomainError
 from domain.returning import ReturnPolicy
 from models.inbox import InboxMessage
 from models.masters import LegalEntity
+from models.order import OrderLine
 from models.returning import Return, ReturnLine, ReturnReceipt
 from store.listing.sight import of_orders_in_sight
 
@@ -41,6 +42,11 @@ class ReturnFilter:
     def conditions(self) -> list[ColumnElement[bool]]:
         equal = {Return.order_no: self.order_no, Return.state: self.state}
         return [col(column) == value for column, value in equal.items() if value is not None]
+
+
+def worth_of(units: Mapping[str, int], lines: Sequence[OrderLine]) -> int:
+    """What these units of the order's lines were sold for."""
+    return sum((line.payable_minor * units.get(line.line_id, 0)) // line.quantity for line in lines)
 
 
 async def find(session: AsyncSession, return_no: str) -> Return | None:

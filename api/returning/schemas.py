@@ -127,7 +127,9 @@ class ReturnLineView(BaseModel):
 
 
 class ReturnView(BaseModel):
-    """A return. `state`: requested, approved, rejected (`refusal`, where a rule said so), expired or closed."""
+    """A return. `state`: received (and nobody has looked at it yet), requested, approved, rejected (`refusal`, where a
+    rule said so), expired or closed.
+    """
 
     return_no: str
     order_no: str
