@@ -57,9 +57,9 @@ class BranchResult:
 
 @dataclass(frozen=True)
 class WaitInput:
-    """What the order is about to wait for. `until`: a moment that is agreed, which an earlier wait cannot change.
+    """What the order is about to wait for, at this visit since its story began (anew, where the order was changed).
 
-    Otherwise `keep` is how long, unless an earlier run had set a deadline already.
+    `until`: a moment that is agreed. Otherwise `keep` is how long, unless an earlier wait had set a deadline already.
     """
 
     order_no: str

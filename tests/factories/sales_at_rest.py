@@ -88,7 +88,7 @@ async def _change(sessions: Sessions) -> None:
             await run(payments.apply_payment, await report(sessions, 6 * PRICE, order_no=order_no))
             for change_id, wanted in (("C-1", 1), ("C-2", 2)):
                 asked = await change_asked(sessions, units(l2=wanted), change_id, order_no=order_no)
-                await run(ChangeActivities(sessions, None).change_order, asked)
+                await run(ChangeActivities(sessions, None, 1).change_order, asked)
     refund = await refund_asked(sessions, unsent({"1": 1}, "out_of_stock"), order_no="SO-6")
     await run(RefundActivities(sessions).grant_refund, refund)
 

@@ -88,6 +88,8 @@ class Shop:
     deadlines: dict[str, timedelta | None] = field(default_factory=dict)
     sla: timedelta | None = None
     patience: list[timedelta] = field(default_factory=list)
+    # What was waited for, and at which visit.
+    waits: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.desk = Desk(self, self.calls)
@@ -184,6 +186,7 @@ class Shop:
 
     @activity.defn
     async def open_wait(self, wait: WaitInput) -> WaitResult:
+        self.waits.append((wait.event, wait.visit))
         opened = self._step(f"open_wait {wait.event}")
         return WaitResult(opened, wait.until or activity.info().current_attempt_scheduled_time + wait.keep)
 
