@@ -7,7 +7,7 @@ from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.return_messages import Announcement, read
-from api.dependencies import SessionDep, requires
+from api.dependencies import SessionDep, SnapshotDep, requires
 from api.fields import Key
 from api.returning.schemas import RECEIVED
 from domain.access import Permission, Principal
@@ -33,7 +33,7 @@ Reader = Annotated[Principal, requires(Permission.ORDERS_READ)]
 Receiver = Annotated[Principal, requires(Permission.STOCK_RECEIVE)]
 
 
-async def _to_read(return_no: Key, caller: Reader, session: SessionDep) -> SeenReturn:
+async def _to_read(return_no: Key, caller: Reader, session: SnapshotDep) -> SeenReturn:
     return SeenReturn(await _found(session, return_no, caller), caller, session)
 
 
