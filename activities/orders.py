@@ -57,9 +57,9 @@ class BranchResult:
 
 @dataclass(frozen=True)
 class WaitInput:
-    """What the order is about to wait for. `until`: a moment that is agreed, which an earlier wait cannot change.
+    """What the order is about to wait for, at this visit since its story began (anew, where the order was changed).
 
-    Otherwise `keep` is how long, unless an earlier run had set a deadline already.
+    `until`: a moment that is agreed. Otherwise `keep` is how long, unless an earlier wait had set a deadline already.
     """
 
     order_no: str
@@ -324,7 +324,7 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, fact.order_no)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
-                if message is None:
+                if message is None or message.kind not in inbox.WAKE_UPS:
                     await events.record_forged(session, order, fact.inbox_id)
                     return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
                 inbox.mark_applied(message, "heard")
