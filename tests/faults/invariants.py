@@ -5,7 +5,6 @@
 
 import json
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -164,7 +163,7 @@ async def wrong_at_the_end(bench: Bench, order_nos: list[str]) -> dict[str, list
     """What is wrong although everything that was missing has come."""
     wrong = await wrong_at_rest(bench, order_nos) | await _found(bench, _AT_THE_END, order_nos)
     for order_no in order_nos:
-        wrong |= await _wrong_outside(bench, order_no) | await _failed_checks(bench, order_no)
+        wrong |= await _wrong_outside(bench, order_no)
     for workflow_id in await bench.workflows(order_nos):
         try:
             status = (await bench.client.get_workflow_handle(workflow_id).describe()).status
@@ -198,26 +197,24 @@ async def _wrong_story(bench: Bench, order_no: str) -> dict[str, list[Any]]:
 
 async def _wrong_outside(bench: Bench, order_no: str) -> dict[str, list[Any]]:
     """What the parties have on record for the order is what we say of them."""
-    kept = _kept(bench.folder / "payment.sqlite", "payment.refunds", order_no)
+    kept = kept_by(bench.folder / "payment.sqlite", "payment.refunds", order_no).values()
     paid = [(sum(one["outcome"]["status"] == "succeeded" for one in kept),)]
     ours = await bench.rows("SELECT count(*) FROM refunds WHERE order_no = :no AND state = 'succeeded'", no=order_no)
-    labels = sum(not one["voided"] for one in _kept(bench.folder / "carrier.sqlite", "carrier.bookings", order_no))
+    labels = sum(
+        not one["voided"] for one in kept_by(bench.folder / "carrier.sqlite", "carrier.bookings", order_no).values()
+    )
     living = await bench.rows("SELECT count(*) FROM shipments WHERE order_no = :no AND status <> 'voided'", no=order_no)
     wrong = {f"I3 {order_no}: refunds of the provider": [paid, ours]} if paid != ours else {}
     return wrong | ({f"I5 {order_no}: labels of the carrier": [labels, living]} if [(labels,)] != living else {})
 
 
-def _kept(simulator: Path, shelf: str, order_no: str) -> list[dict[str, Any]]:
-    return [value for key, value in kept_by(simulator, shelf).items() if key.startswith(order_no)]
-
-
-async def _failed_checks(bench: Bench, order_no: str) -> dict[str, list[Any]]:
-    """What the system's own checks find."""
-    found = {}
+async def failed_checks(bench: Bench) -> dict[str, list[Any]]:
+    """What the system's own checks find wrong with any order."""
+    found: dict[str, list[Any]] = {}
     async with bench.database.sessions() as session:
         for check in CHECKS:
-            if check.severity == "error" and (findings := await check.ask(session, order_no)):
-                found[f"{check.name} {order_no}"] = [*findings]
+            if check.severity == "error" and (findings := await check.ask(session, None)):
+                found[check.name] = [*findings[:5]]
     return found
 
 

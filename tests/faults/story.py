@@ -18,6 +18,8 @@ from hypothesis.control import current_build_context
 from hypothesis.core import encode_failure
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
+from store import orders as order_rows
+from store import refunding
 from tests.factories.sales import PRICE, a_sale
 from tests.faults.bench import EVERYBODY, Bench
 from tests.faults.bench_flows import ASKED, ASKED_BRIEFLY, IMPATIENT, PRESOLD_BRIEFLY
@@ -90,6 +92,8 @@ class Story(RuleBasedStateMachine):
         self.orders: list[Order] = []
         self.receipts = 0
         self.units_in = 0
+        # Costly, and once is enough for a story.
+        self.lost = self.rested = False
         self.asked: list[str] = []
         self.failed = False
 
@@ -98,14 +102,19 @@ class Story(RuleBasedStateMachine):
         share=st.sampled_from([0.0, 0.1, 0.3, 0.5]),
         units=st.integers(0, 8),
         kind=st.sampled_from(DRAWN),
+        far=st.integers(0, 4),
     )
-    def begin(self, seed: int, share: float, units: int, kind: str) -> None:
+    def begin(self, seed: int, share: float, units: int, kind: str, far: int) -> None:
         note(f"faults: seed {seed}, share {share}")
         self.system.faults.chance, self.system.faults.share = random.Random(seed), share
         credit = {"credit_limit_minor": 4 * PRICE, "credit_currency": "CNY", "payment_days": 30}
         self.ask("PUT", f"/v1/customers/{self.customer}", credit, 200, 201)
         self.bring(max(units, 1))
         self.order_of(2, kind)
+        # Much can only happen to what has come far.
+        for _ in range(far):
+            self.do(self.system.settle(self.order_nos))
+            self.take_further(self.orders[0])
 
     @property
     def customer(self) -> str:
@@ -214,3 +223,54 @@ class Story(RuleBasedStateMachine):
 
     def check_rest(self) -> None:
         self.check(wrong_at_rest)
+
+    def take_further(self, order: Order) -> bool:
+        """Whether the order, or a return of it, is still open; if so, it gets what it lacks."""
+        shown = self.shown(order)
+        for approval in self.open_approvals(order):
+            for person in self.asked_people(approval)[:1]:
+                self.decided(approval, person, "approve", 200, 202, 403, 409)
+        for return_no in order.returns:
+            self._finish_return(order, shown, return_no)
+        if shown["lifecycle"] in ENDED:
+            return any(one["closed_at"] is None for one in shown["returns"])
+        waits_for = shown["waiting_for"] or ""
+        due = self.do(self._due(order))
+        if (waits_for.startswith("payment.") or "change_unpaid" in self._reasons(shown)) and due > 0:
+            self.report(order, due, f"P-{len(order.reported) + 1}", 202)
+        if self._reasons(shown) - {"change_unpaid"}:
+            came_back = any(parcel["status"] == "returned" for parcel in shown["shipments"])
+            self.settled(order, "cancel" if came_back else "retry")
+            for hold in shown["holds"]:
+                self.settled(order, "retry", hold_id=hold["hold_id"])
+        if shown["shipments"]:
+            self.scanned(order, "delivered")
+        return True
+
+    def _reasons(self, shown: View) -> set[str]:
+        return {hold["reason_code"] for hold in shown["holds"]}
+
+    def _finish_return(self, order: Order, shown: View, return_no: str) -> None:
+        for found in shown["returns"]:
+            if found["return_no"] == return_no and found["state"] == "approved":
+                (line,) = found["lines"]
+                self.taken_in(order, return_no, {"resellable": line["quantity"] - line["received"]}, last=True)
+
+    async def _due(self, order: Order) -> int:
+        """What is to be paid for the order besides what is on record."""
+        async with self.system.database.sessions() as session:
+            return await refunding.still_due(session, await order_rows.get(session, order.order_no))
+
+    def taken_in(self, order: Order, return_no: str, found: dict[str, int], *, last: bool) -> None:
+        """The warehouse says how returned units were found."""
+        order.receipts += 1
+        receipt = {
+            "receipt_id": f"W-{order.receipts}",
+            "warehouse": "main",
+            "lines": [{"line_id": "1"} | found],
+            "last": last,
+        }
+        # Until its workflow has opened it, nobody knows of a return that was asked for.
+        answer = self.ask("POST", f"/v1/returns/{return_no}/receipt", receipt, 202, 404, 409)
+        if answer.status_code == 202:
+            self.seen[f"received {'+'.join(found)}"] += 1
