@@ -49,7 +49,7 @@ from tests.fakes.patience import eventually
 from tests.faults.bench_flows import bench_flows
 from workers import wiring
 from workers.local_first import LocalFirst
-from workers.main import WORKFLOWS, queues
+from workers.main import BUILD_ID, WORKFLOWS, queues
 from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
 from workflows import options
@@ -292,6 +292,7 @@ def _workers(client: Client, able: wiring.Capabilities, faults: Faults) -> list[
             task_queue=queue,
             workflows=WORKFLOWS if queue == ORDERS_QUEUE else (),
             activities=activities,
+            build_id=BUILD_ID,
             # In the sandbox the workflow would load its options anew, the long pauses with them.
             workflow_runner=LocalFirst(UnsandboxedWorkflowRunner()),
             interceptors=[faults, StraySignals()],
@@ -304,7 +305,7 @@ def _workers(client: Client, able: wiring.Capabilities, faults: Faults) -> list[
 @contextlib.asynccontextmanager
 async def _sweeping(database: Database, client: Client) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    sweeper = Sweeper(database.sessions, client, HandOver(database.sessions, client), 0.2)
+    sweeper = Sweeper(database.sessions, client, HandOver(database.sessions, client), 0.5)
     task = asyncio.create_task(sweeper.run(stop))
     yield
     stop.set()

@@ -51,7 +51,8 @@ class Buying(Story):
     @some_orders
     @rule(at=ORDERS, what=st.sampled_from(["fewer", "more", "another line", "address", "again"]))
     def change(self, at: int, what: str) -> None:
-        order = self.one(at)
+        fresh = self.first(at, lambda order: not self.shown(order)["shipments"])
+        order = fresh[0] if fresh else self.one(at)
         path = f"/v1/orders/{order.order_no}/changes"
         if what == "again":
             if order.changes:
@@ -130,17 +131,19 @@ class Deciding(Story):
         twice=st.booleans(),
     )
     def decide(self, at: int, who: str, decision: str, twice: bool) -> None:
-        for approval in self.open_approvals(self.one(at))[:1]:
-            asked = self.asked_people(approval)
-            others = sorted(PEOPLE.keys() - set(asked))
-            if who == "asked" and asked:
-                self._decide_as_asked(approval, asked, decision, twice=twice)
-            elif who == "submitter" or not others:
-                self.decided(approval, EVERYBODY, decision, 403, 409)
-            else:
-                # Its level may have ended meanwhile: then they may be asked by now.
-                allowed = (202, 403, 409) if self._moves_on_soon(approval) else (403, 409)
-                self.decided(approval, others[0], decision, *allowed)
+        if not (found := self.first(at, self.open_approvals)):
+            return
+        approval = found[1][0]
+        asked = self.asked_people(approval)
+        others = sorted(PEOPLE.keys() - set(asked))
+        if who == "asked" and asked:
+            self._decide_as_asked(approval, asked, decision, twice=twice)
+        elif who == "submitter" or not others:
+            self.decided(approval, EVERYBODY, decision, 403, 409)
+        else:
+            # Its level may have ended meanwhile: then they may be asked by now.
+            allowed = (202, 403, 409) if self._moves_on_soon(approval) else (403, 409)
+            self.decided(approval, others[0], decision, *allowed)
 
     def _decide_as_asked(self, approval: View, asked: list[str], decision: str, *, twice: bool) -> None:
         self.decided(approval, asked[0], decision, 200, 202, 403, 409)
@@ -155,20 +158,23 @@ class Deciding(Story):
     @some_orders
     @rule(at=ORDERS, what=st.sampled_from(["withdraw", "transfer"]))
     def pass_on(self, at: int, what: str) -> None:
-        for approval in self.open_approvals(self.one(at))[:1]:
+        if found := self.first(at, self.open_approvals):
+            approval = found[1][0]
             body: View = {"comment": "away"} | ({"to": "carl"} if what == "transfer" else {})
             self.ask("POST", f"/v1/approvals/{approval['approval_id']}/{what}", body, 200, 202, 403, 409, 422)
 
     @some_orders
     @rule(at=ORDERS, choice=st.sampled_from(["retry", "retry", "skip", "cancel"]))
     def resolve(self, at: int, choice: str) -> None:
-        self.settled(self.one(at), choice)
+        if held := self.first(at, lambda order: self.shown(order)["holds"]):
+            self.settled(held[0], choice)
 
     @some_orders
     @rule(at=ORDERS, choice=st.sampled_from(["retry", "refund"]))
     def resolve_one(self, at: int, choice: str) -> None:
-        for hold in self.shown(self.one(at))["holds"][:1]:
-            self.settled(self.one(at), choice, hold_id=hold["hold_id"])
+        if held := self.first(at, lambda order: self.shown(order)["holds"]):
+            order, holds = held
+            self.settled(order, choice, hold_id=holds[0]["hold_id"])
 
     @some_orders
     @rule(at=ORDERS)
@@ -217,6 +223,6 @@ class GivingBack(Story):
     @some_orders
     @rule(at=ORDERS, found=st.sampled_from(["resellable", "damaged", "refused"]), last=st.booleans())
     def receive_return(self, at: int, found: str, last: bool) -> None:
-        order = self.one(at)
-        for return_no in order.returns[-1:]:
-            self.taken_in(order, return_no, {found: 1}, last=last)
+        if announced := self.first(at, lambda order: order.returns):
+            order, return_nos = announced
+            self.taken_in(order, return_nos[-1], {found: 1}, last=last)

@@ -127,6 +127,14 @@ class Story(RuleBasedStateMachine):
     def one(self, at: int) -> Order:
         return self.orders[at % len(self.orders)]
 
+    def first(self, at: int, wanted: Callable[[Order], T | None]) -> tuple[Order, T] | None:
+        """The first order from this one on of which there is what is wanted, and that."""
+        for step in range(len(self.orders)):
+            order = self.one(at + step)
+            if found := wanted(order):
+                return order, found
+        return None
+
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=180)
