@@ -26,7 +26,7 @@ EXAMPLES = int(os.environ.get("ORDERFLOW_FAULT_EXAMPLES", "5000" if FULL else "2
 SEEDS = (1, 2, 3, 4)
 # What a failed story was told as, to tell it again.
 STORY = os.environ.get("ORDERFLOW_FAULT_STORY")
-STEPS = 12
+STEPS = 10
 ENDS_WITHIN_S = 90.0
 
 
