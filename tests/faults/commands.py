@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.factories.sales import PRICE
+from tests.faults.asking import Order, View
 from tests.faults.bench import EVERYBODY, PEOPLE
-from tests.faults.story import DRAWN, MOST_ORDERS, ORDERS, Order, Story, View
+from tests.faults.story import DRAWN, MOST_ORDERS, ORDERS, Story, asked_people
 
 MAYBE_AWAY = (200, 201, 202, 409, 503)
 some_orders = precondition(lambda self: self.orders)
@@ -134,7 +135,7 @@ class Deciding(Story):
         if not (found := self.first(at, self.open_approvals)):
             return
         approval = found[1][0]
-        asked = self.asked_people(approval)
+        asked = asked_people(approval)
         others = sorted(PEOPLE.keys() - set(asked))
         if who == "asked" and asked:
             self._decide_as_asked(approval, asked, decision, twice=twice)

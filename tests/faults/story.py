@@ -1,54 +1,26 @@
 """A story that a state machine tells: a few orders of the same goods, and everything one can ask of them over HTTP."""
 
-import asyncio
-import json
 import random
-import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Final
 
 import httpx
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.control import current_build_context
-from hypothesis.core import encode_failure
-from hypothesis.stateful import RuleBasedStateMachine, initialize
+from hypothesis.stateful import initialize
 
 from store import orders as order_rows
 from store import refunding
 from tests.factories.sales import PRICE, a_sale
-from tests.faults.bench import EVERYBODY, Bench
+from tests.faults.asking import Asking, Order, View
 from tests.faults.bench_flows import ASKED, ASKED_BRIEFLY, IMPATIENT, PRESOLD_BRIEFLY
-from tests.faults.invariants import wrong_at_rest, wrong_of_goods
+from tests.faults.invariants import wrong_at_rest
 
-WRONG_FOR_S: Final = 15.0
 MOST_ORDERS: Final = 3
 UNIT_COST: Final = 6_000
 ORDERS = st.integers(0, MOST_ORDERS - 1)
 ENDED: Final = ("completed", "cancelled", "expired", "rejected")
-
-T = TypeVar("T")
-View = dict[str, Any]
-Wrong = dict[str, list[Any]]
-
-
-@dataclass
-class Order:
-    """What the outside world knows of an order."""
-
-    order_no: str
-    body: View
-    method: str
-    reported: dict[str, int] = field(default_factory=dict)
-    refunds: list[View] = field(default_factory=list)
-    changes: list[View] = field(default_factory=list)
-    returns: list[str] = field(default_factory=list)
-    receipts: int = 0
-    collected: int = 0
 
 
 def _in(seconds: float) -> str:
@@ -75,34 +47,24 @@ KINDS: Final[dict[str, Callable[[int], View]]] = {
     "presale, deposit soon": lambda units: _presale(units, 600, 3_600) | {"store": PRESOLD_BRIEFLY},
 }
 """What an order of so many units is told beside its line."""
-# As often as all others together: what most orders are.
+# Most orders are prepaid.
 DRAWN: Final = ["prepaid"] * 5 + sorted(KINDS.keys() - {"prepaid"})
 
 
-class Story(RuleBasedStateMachine):
+def asked_people(approval: View) -> list[str]:
+    """Whose word the approval waits for."""
+    return sorted(one["person_id"] for one in approval["assignees"] if one["state"] == "asked")
+
+
+class Story(Asking):
     """One story: up to three orders of the same goods. The rules are what channels, payers, carriers and people do."""
-
-    system: ClassVar[Bench]
-    loop: ClassVar[asyncio.AbstractEventLoop]
-    seen: ClassVar[Counter[str]] = Counter()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sku = f"SKU-{uuid.uuid4().hex[:10]}"
-        self.orders: list[Order] = []
-        self.receipts = 0
-        self.units_in = 0
-        # Costly, and once is enough for a story.
-        self.lost = self.rested = False
-        self.asked: list[str] = []
-        self.failed = False
 
     @initialize(
         seed=st.integers(0, 2**32),
         share=st.sampled_from([0.0, 0.1, 0.3, 0.5]),
         units=st.integers(0, 8),
         kind=st.sampled_from(DRAWN),
-        far=st.integers(0, 4),
+        far=st.sampled_from([0, 0, 0, 1, 2, 3, 4]),
     )
     def begin(self, seed: int, share: float, units: int, kind: str, far: int) -> None:
         note(f"faults: seed {seed}, share {share}")
@@ -115,56 +77,6 @@ class Story(RuleBasedStateMachine):
         for _ in range(far):
             self.do(self.system.settle(self.order_nos))
             self.take_further(self.orders[0])
-
-    @property
-    def customer(self) -> str:
-        return f"C-{self.sku}"
-
-    @property
-    def order_nos(self) -> list[str]:
-        return [order.order_no for order in self.orders]
-
-    def one(self, at: int) -> Order:
-        return self.orders[at % len(self.orders)]
-
-    def first(self, at: int, wanted: Callable[[Order], T | None]) -> tuple[Order, T] | None:
-        """The first order from this one on of which there is what is wanted, and that."""
-        for step in range(len(self.orders)):
-            order = self.one(at + step)
-            if found := wanted(order):
-                return order, found
-        return None
-
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=180)
-        except BaseException as failed:
-            self.tell_of_failure(repr(failed))
-            raise
-
-    def ask(self, method: str, path: str, body: Any, *allowed: int, by: str = EVERYBODY) -> httpx.Response:
-        answer = self.do(self.system.ask(method, path, by, json=body))
-        self.require(answer.status_code in allowed, f"{method} {path} by {by}: {answer.status_code} {answer.text}")
-        self.seen[f"{answer.status_code}"] += 1
-        if method != "GET":
-            said = json.dumps(body, ensure_ascii=False)[-240:]
-            self.asked.append(f"{answer.status_code} {method} {path} by {by}: {said}")
-        return answer
-
-    def require(self, holds: bool, otherwise: str) -> None:
-        if not holds:
-            self.tell_of_failure(otherwise)
-        assert holds, otherwise
-
-    def tell_of_failure(self, failure: str) -> None:
-        """What came in which moment may not come again when it is told once more: so all of it is kept the first time.
-
-        ORDERFLOW_FAULT_STORY, set to what is told here, tells this very story.
-        """
-        if not self.failed:
-            self.failed = True
-            story = encode_failure(current_build_context().data.choices).decode()
-            self.system.told.append("\n".join([failure, *self.asked, f"ORDERFLOW_FAULT_STORY={story}"]))
 
     def order_of(self, quantity: int, kind: str) -> None:
         """Afterwards one more order has been placed."""
@@ -180,10 +92,6 @@ class Story(RuleBasedStateMachine):
         line = {"sku": self.sku, "quantity": units, "unit_cost_minor": UNIT_COST}
         receipt = {"receipt_id": f"R-{self.sku}-{self.receipts}", "warehouse": "main", "lines": [line]}
         self.ask("POST", "/v1/stock/receipts", receipt, 201)
-
-    def shown(self, order: Order) -> View:
-        view: View = self.ask("GET", f"/v1/orders/{order.order_no}", None, 200).json()
-        return view
 
     def report(self, order: Order, amount: int, number: str, *expected: int) -> None:
         """The provider says that this payment came."""
@@ -204,30 +112,9 @@ class Story(RuleBasedStateMachine):
         wish = {"choice": choice, "reason_code": "checked", "reason": "looked into it"} | more
         self.ask("POST", f"/v1/orders/{order.order_no}/exception", wish, 200, 202, 409, 503)
 
-    def open_approvals(self, order: Order) -> list[View]:
-        """What people are asked about the order now."""
-        found: list[View] = self.ask("GET", f"/v1/approvals?order_no={order.order_no}", None, 200).json()["data"]
-        return found
-
-    def asked_people(self, approval: View) -> list[str]:
-        return sorted(one["person_id"] for one in approval["assignees"] if one["state"] == "asked")
-
     def decided(self, approval: View, by: str, decision: str, *allowed: int) -> httpx.Response:
         word = {"decision": decision, "comment": "looked into it"}
         return self.ask("POST", f"/v1/approvals/{approval['approval_id']}/decision", word, *allowed, by=by)
-
-    def check(self, look: Callable[[Bench, list[str]], Coroutine[Any, Any, Wrong]]) -> None:
-        """Nothing is wrong, or not for long: a timer may have run out, or money come back, while we looked."""
-        deadline = time.monotonic() + WRONG_FOR_S
-        while True:
-            self.do(self.system.settle(self.order_nos))
-            wrong = self.do(look(self.system, self.order_nos)) | self.do(
-                wrong_of_goods(self.system, self.sku, self.units_in)
-            )
-            if not wrong or time.monotonic() > deadline:
-                break
-            time.sleep(0.1)
-        self.require(wrong == {}, str(wrong))
 
     def check_rest(self) -> None:
         self.check(wrong_at_rest)
@@ -236,7 +123,7 @@ class Story(RuleBasedStateMachine):
         """Whether the order, or a return of it, is still open; if so, it gets what it lacks."""
         shown = self.shown(order)
         for approval in self.open_approvals(order):
-            for person in self.asked_people(approval)[:1]:
+            for person in asked_people(approval)[:1]:
                 self.decided(approval, person, "approve", 200, 202, 403, 409)
         for return_no in order.returns:
             self._finish_return(order, shown, return_no)
