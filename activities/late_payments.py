@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,6 +12,8 @@ from models.order import Order
 from models.payment import Payment
 from store import events, journal, orders, payments, stock
 from store.events import Event
+
+REVIVED: Final = "order.revived"
 
 
 class LatePolicy(StrEnum):
@@ -45,8 +48,13 @@ async def revive(session: AsyncSession, order: Order, payment: Payment, ttl: tim
         return False
     order.lifecycle, order.closed_at = moved(order.lifecycle, Lifecycle.ACCEPTED), None
     told = {"payment_id": payment.payment_id, "warehouses": stock.units_by_warehouse(taken.allocations)}
-    await events.record(session, order, Event("order.revived", told, reason="paid in full after it had expired"))
+    await events.record(session, order, Event(REVIVED, told, reason="paid in full after it had expired"))
     return True
+
+
+async def was_revived(session: AsyncSession, order_no: str) -> bool:
+    """Whether late money has ever brought the order back."""
+    return await events.has_kind(session, order_no, REVIVED)
 
 
 async def tell_of_refund(session: AsyncSession, order: Order, payment: Payment) -> None:

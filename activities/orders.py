@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities import late_payments
 from activities.checking import objection
 from activities.deposits import is_lost_by_cancelling
 from activities.failures import translated
@@ -15,7 +16,7 @@ from domain.approval import ApprovalState
 from domain.errors import DomainError
 from domain.flow.decide import decide
 from domain.flow.nodes import BranchNode
-from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
+from domain.order import Lifecycle, OrderNotCancellable, PaymentStatus, has_ended, moved
 from models.columns import now
 from models.order import Order, OrderDecision
 from runtime.database import Sessions
@@ -287,14 +288,15 @@ class OrderActivities:
 
     @activity.defn
     async def close_order(self, close: CloseInput) -> StepResult:
-        """Effect: the order has ended; nothing of it waits or is held.
+        """Effect: the order has ended; nothing of it waits or is held. One that had expired and that late money has
+            brought back since is not ended again.
         Key: `closed_at`.
         Fails: posting_failed when a completed order's goods are not all in the books (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, close.order_no)
-                if order.closed_at is None:
+                if order.closed_at is None and not await _came_back(session, order, close.result):
                     await _close(session, order, Lifecycle(close.result))
                 return StepResult(await orders.standing(session, close.order_no))
 
@@ -333,6 +335,14 @@ class OrderActivities:
 
 def _leads_to(branch: BranchNode, label: str) -> str:
     return next((case.next for case in branch.cases if case.label == label), branch.default)
+
+
+async def _came_back(session: AsyncSession, order: Order, result: str) -> bool:
+    """Whether the order has expired before and is paid now: its worker died within the step that had ended it, the
+    money came, and the step is only repeated."""
+    if result != Lifecycle.EXPIRED or not await late_payments.was_revived(session, order.order_no):
+        return False
+    return (await orders.standing(session, order.order_no)).payment in (PaymentStatus.PAID, PaymentStatus.OVERPAID)
 
 
 async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None:
