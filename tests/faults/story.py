@@ -136,7 +136,7 @@ class Story(Asking):
         if self._reasons(shown) - {"change_unpaid"}:
             came_back = any(parcel["status"] == "returned" for parcel in shown["shipments"])
             self.settled(order, "cancel" if came_back else "retry")
-            for hold in shown["holds"]:
+            for hold in [] if came_back else shown["holds"]:
                 self.settled(order, "retry", hold_id=hold["hold_id"])
         if shown["shipments"]:
             self.scanned(order, "delivered")
