@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.order import Lifecycle, moved
+from domain.order import Lifecycle, PaymentStatus, moved
 from models.columns import now
 from models.order import Order
 from models.payment import Payment
@@ -52,9 +52,12 @@ async def revive(session: AsyncSession, order: Order, payment: Payment, ttl: tim
     return True
 
 
-async def was_revived(session: AsyncSession, order_no: str) -> bool:
-    """Whether late money has ever brought the order back."""
-    return await events.has_kind(session, order_no, REVIVED)
+async def came_back(session: AsyncSession, order: Order, result: Lifecycle) -> bool:
+    """Whether the order has expired before and is paid now: its worker died within the step that had ended it, the
+    money came, and the step is only repeated."""
+    if result is not Lifecycle.EXPIRED or not await events.has_kind(session, order.order_no, REVIVED):
+        return False
+    return (await orders.standing(session, order.order_no)).payment in (PaymentStatus.PAID, PaymentStatus.OVERPAID)
 
 
 async def tell_of_refund(session: AsyncSession, order: Order, payment: Payment) -> None:

@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import late_payments
 from activities.checking import objection
 from activities.deposits import is_lost_by_cancelling
 from activities.failures import translated
+from activities.late_payments import came_back
 from activities.posting import post_cured, post_unposted
 from activities.step import Fact, Step, StepResult
 from domain.approval import ApprovalState
 from domain.errors import DomainError
 from domain.flow.decide import decide
 from domain.flow.nodes import BranchNode
-from domain.order import Lifecycle, OrderNotCancellable, PaymentStatus, has_ended, moved
+from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
 from models.columns import now
 from models.order import Order, OrderDecision
 from runtime.database import Sessions
@@ -297,8 +297,9 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, close.order_no)
-                if order.closed_at is None and not await _came_back(session, order, close.result):
-                    await _close(session, order, Lifecycle(close.result))
+                result = Lifecycle(close.result)
+                if order.closed_at is None and not await came_back(session, order, result):
+                    await _close(session, order, result)
                 return StepResult(await orders.standing(session, close.order_no))
 
     @activity.defn
@@ -336,14 +337,6 @@ class OrderActivities:
 
 def _leads_to(branch: BranchNode, label: str) -> str:
     return next((case.next for case in branch.cases if case.label == label), branch.default)
-
-
-async def _came_back(session: AsyncSession, order: Order, result: str) -> bool:
-    """Whether the order has expired before and is paid now: its worker died within the step that had ended it, the
-    money came, and the step is only repeated."""
-    if result != Lifecycle.EXPIRED or not await late_payments.was_revived(session, order.order_no):
-        return False
-    return (await orders.standing(session, order.order_no)).payment in (PaymentStatus.PAID, PaymentStatus.OVERPAID)
 
 
 async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None:
