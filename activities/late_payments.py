@@ -52,10 +52,10 @@ async def revive(session: AsyncSession, order: Order, payment: Payment, ttl: tim
     return True
 
 
-async def came_back(session: AsyncSession, order: Order, result: Lifecycle) -> bool:
+async def came_back(session: AsyncSession, order: Order, result: str) -> bool:
     """Whether the order has expired before and is paid now: its worker died within the step that had ended it, the
     money came, and the step is only repeated."""
-    if result is not Lifecycle.EXPIRED or not await events.has_kind(session, order.order_no, REVIVED):
+    if result != Lifecycle.EXPIRED or not await events.has_kind(session, order.order_no, REVIVED):
         return False
     return (await orders.standing(session, order.order_no)).payment in (PaymentStatus.PAID, PaymentStatus.OVERPAID)
 

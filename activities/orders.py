@@ -178,7 +178,8 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, branch.order_no)
                 if known := await session.get(OrderDecision, (branch.order_no, branch.node, branch.visit)):
-                    return BranchResult(known.chosen, _leads_to(branch.branch, known.chosen))
+                    node, chosen = branch.branch, known.chosen
+                    return BranchResult(chosen, {one.label: one.next for one in node.cases}.get(chosen, node.default))
                 facts = dict(branch.facts) | await known_now(session, order)
                 decision = decide(branch.branch, facts)
                 session.add(
@@ -289,17 +290,15 @@ class OrderActivities:
 
     @activity.defn
     async def close_order(self, close: CloseInput) -> StepResult:
-        """Effect: the order has ended; nothing of it waits or is held. One that had expired and that late money has
-            brought back since is not ended again.
+        """Effect: the order has ended, and nothing of it waits or is held; one that came back since is not ended again.
         Key: `closed_at`.
         Fails: posting_failed when a completed order's goods are not all in the books (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, close.order_no)
-                result = Lifecycle(close.result)
-                if order.closed_at is None and not await came_back(session, order, result):
-                    await _close(session, order, result)
+                if order.closed_at is None and not await came_back(session, order, close.result):
+                    await _close(session, order, Lifecycle(close.result))
                 return StepResult(await orders.standing(session, close.order_no))
 
     @activity.defn
@@ -333,10 +332,6 @@ class OrderActivities:
                     return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
                 inbox.mark_applied(message, "heard")
                 return StepResult(await orders.standing(session, fact.order_no))
-
-
-def _leads_to(branch: BranchNode, label: str) -> str:
-    return next((case.next for case in branch.cases if case.label == label), branch.default)
 
 
 async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None:
