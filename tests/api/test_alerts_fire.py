@@ -1,5 +1,6 @@
 """Every alert once, from real damage in a real database, through the real `/metrics` and Prometheus' own rules."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.fakes.patience import eventually
 from tests.fakes.prometheus import assert_firing, promtool
 from workers.main import build_workers
 from workers.wiring import wire
+from workflows.queues import QUEUES
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
 
@@ -36,6 +38,10 @@ async def temporal(open_dir: Path) -> AsyncIterator[Temporal]:
     server.start()
     yield Temporal(server.address, await server.client())
     server.stop()
+
+
+_AT_WORK = "\norderflow_queue_workers{"
+_IDLE = re.compile(r"\norderflow_queue_workers\{[^}]*\} 0\.0")
 
 
 def ago(**span: float) -> datetime:
@@ -87,6 +93,8 @@ async def watched(running: Api, as_role: As, tmp_path: Path) -> Watched:
     await orders.place(one.sessions)
     await one.run("UPDATE inbox_messages SET handed_over_at = now()")
     await one.add(ConsistencyRun(run_id="r-1", cause="daily", finished_at=ago()))
+    # Workers have just been started: Temporal knows of each once it has asked for tasks.
+    await eventually(one.scrape, lambda told: told.count(_AT_WORK) == len(QUEUES) and not _IDLE.search(told))
     return one
 
 
