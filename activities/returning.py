@@ -1,7 +1,6 @@
 """Returns: opened by rule or by a person's decision, taken in by the warehouse, given back and restocked."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +17,7 @@ from activities.revenue import recognise
 from activities.step import StepResult
 from domain.approval import ApprovalState
 from domain.exchanging import EXCHANGE, ExchangeNotOffered
-from domain.returning import NotReturnable, ReturnState, check_returnable
-from models.approval import Approval
+from domain.returning import NotReturnable, ReturnPolicy, ReturnState, check_returnable
 from models.columns import now
 from models.inbox import InboxMessage
 from models.order import Order
@@ -37,10 +35,11 @@ _UNDECIDED = "return_undecided"
 
 @dataclass(frozen=True)
 class ReturnStep:
-    """One return of an order."""
+    """One return of an order. `time_scale`: spans of its policy times this, as those of flows."""
 
     order_no: str
     return_no: str
+    time_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,22 @@ class ReturnConsent:
     order_no: str
     return_no: str
     approval_id: str
+    time_scale: float = 1.0
 
 
 @dataclass(frozen=True)
 class ReturnResult(StepResult):
-    """How the return stands after the step; `granted`: money is to go back. No state: there is no such return."""
+    """How the return stands after the step; `granted`: money is to go back. No state: there is no such return.
+
+    `units` and `worth_minor` are what is to come back, and what it comes to in the order's currency.
+    """
 
     state: str | None = None
     goods_due_at: datetime | None = None
     granted: bool = False
     requested_by: str = ""
+    units: dict[str, int] = field(default_factory=dict)
+    worth_minor: int = 0
 
 
 class ReturnActivities:
@@ -91,7 +96,7 @@ class ReturnActivities:
                     message = await inbox.find(session, "api", f"return/{step.return_no}")
                     if message is None or message.order_no != step.order_no or message.kind != RETURN_REQUESTED:
                         return await _result(session, step.order_no, None, "ignored")
-                    row = await _open(session, order, step.return_no, message)
+                    row = await _open(session, order, step, message)
                     inbox.mark_applied(message, row.state)
                 return await _result(session, step.order_no, row)
 
@@ -107,7 +112,7 @@ class ReturnActivities:
                 order = await orders.lock(session, consent.order_no)
                 row = await returning.find(session, consent.return_no)
                 if row is not None and row.state == ReturnState.REQUESTED:
-                    await _settle(session, order, row, await approvals.get(session, consent.approval_id))
+                    await _settle(session, order, row, consent)
                 return await _result(session, consent.order_no, row)
 
     @activity.defn
@@ -166,8 +171,20 @@ async def _result(
     granted: bool = False,
 ) -> ReturnResult:
     standing = await orders.standing(session, order_no)
-    state, due = (row.state, row.goods_due_at) if row is not None else (None, None)
-    return ReturnResult(standing, held, outcome, state, due, granted, row.requested_by if row is not None else "")
+    if row is None:
+        return ReturnResult(standing, held, outcome)
+    units = {line.line_id: line.quantity for line in await returning.lines_of(session, row.return_no)}
+    return ReturnResult(
+        standing,
+        held,
+        outcome,
+        row.state,
+        row.goods_due_at,
+        granted,
+        row.requested_by,
+        units,
+        row.worth_minor or 0,
+    )
 
 
 async def _message(session: AsyncSession, order: Order, fact: ReturnFact, kind: str) -> InboxMessage | None:
@@ -180,8 +197,8 @@ async def _message(session: AsyncSession, order: Order, fact: ReturnFact, kind: 
     return message
 
 
-async def _open(session: AsyncSession, order: Order, return_no: str, message: InboxMessage) -> Return:
-    said = read(message, Announcement)
+async def _open(session: AsyncSession, order: Order, step: ReturnStep, message: InboxMessage) -> Return:
+    said, return_no = read(message, Announcement), step.return_no
     units = {line.line_id: line.quantity for line in said.lines}
     row = Return(
         return_no=return_no,
@@ -204,25 +221,23 @@ async def _open(session: AsyncSession, order: Order, return_no: str, message: In
         refusal = {"return_no": return_no, "code": refused.code}
         await events.record(session, order, _event("return.rejected", refusal, message))
         return row
-    await _write_down(session, row, said)
+    await _write_down(session, row, said, units)
     told = {
-        "return_no": return_no,
+        "return_no": row.return_no,
         "kind": row.kind,
         "units": units,
         "worth_minor": row.worth_minor,
         "currency": order.currency,
     }
     await events.record(session, order, _event("return.requested", told, message))
-    await _judge(session, order, row, list(units))
+    await _judge(session, order, row, step.time_scale)
     return row
 
 
-async def _write_down(session: AsyncSession, row: Return, said: Announcement) -> None:
+async def _write_down(session: AsyncSession, row: Return, said: Announcement, units: dict[str, int]) -> None:
     """Afterwards the return has its lines, what is to go out instead of them, and what they were sold for."""
     lines = {line.line_id: line for line in await orders.lines(session, row.order_no)}
-    row.worth_minor = sum(
-        (lines[line.line_id].payable_minor * line.quantity) // lines[line.line_id].quantity for line in said.lines
-    )
+    row.worth_minor = returning.worth_of(units, list(lines.values()))
     await session.flush()
     session.add_all(
         ReturnLine(
@@ -241,30 +256,34 @@ async def _write_down(session: AsyncSession, row: Return, said: Announcement) ->
     )
 
 
-async def _judge(session: AsyncSession, order: Order, row: Return, line_ids: Sequence[str]) -> None:
+async def _judge(session: AsyncSession, order: Order, row: Return, time_scale: float) -> None:
     """Afterwards the return is approved, if the rule says so."""
-    policy = await returning.policy_of(session, order.entity_id)
+    policy = (await returning.policy_of(session, order.entity_id)).scaled(time_scale)
+    line_ids = [line.line_id for line in await returning.lines_of(session, row.return_no)]
     known = await returning.arrived(session, order.order_no)
     since = [known[line_id].delivered_at for line_id in line_ids]
     worth = PostingContext.of(order, now()).conversion.base_of(row.worth_minor)
     if policy.approves(worth, since, row.requested_at):
-        await _approve(session, order, row, Event("return.approved", {"return_no": row.return_no, "by": "rule"}))
+        event = Event("return.approved", {"return_no": row.return_no, "by": "rule"})
+        await _approve(session, order, row, policy, event)
 
 
-async def _approve(session: AsyncSession, order: Order, row: Return, event: Event) -> None:
-    policy = await returning.policy_of(session, order.entity_id)
+async def _approve(session: AsyncSession, order: Order, row: Return, policy: ReturnPolicy, event: Event) -> None:
     row.state, row.decided_at = ReturnState.APPROVED.value, now()
     row.goods_due_at = row.decided_at + policy.goods_within
     row.decided_by = event.actor
     await events.record(session, order, event)
 
 
-async def _settle(session: AsyncSession, order: Order, row: Return, approval: Approval) -> None:
+async def _settle(session: AsyncSession, order: Order, row: Return, consent: ReturnConsent) -> None:
+    approval = await approvals.get(session, consent.approval_id)
     told = {"return_no": row.return_no, "by": approval.closed_by, "approval_id": approval.approval_id}
     match ApprovalState(approval.state):
         case ApprovalState.APPROVED:
             row.decision_reason = await approvals.last_comment(session, approval.approval_id)
-            await _approve(session, order, row, Event("return.approved", told, actor=approval.closed_by or ""))
+            policy = (await returning.policy_of(session, order.entity_id)).scaled(consent.time_scale)
+            event = Event("return.approved", told, actor=approval.closed_by or "")
+            await _approve(session, order, row, policy, event)
         case ApprovalState.REJECTED | ApprovalState.WITHDRAWN:
             row.decision_reason = await approvals.last_comment(session, approval.approval_id)
             row.state, row.decided_by = ReturnState.REJECTED.value, approval.closed_by

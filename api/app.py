@@ -49,6 +49,7 @@ from api.shipping import routes as shipping
 from api.shipping import webhook as carrier_webhook
 from api.stock import routes as stock
 from api.system import routes as system
+from api.system.figures import Figures
 from api.trade import customs, groups
 from api.turnstile import Turnstile
 from api.warehouses import routes as warehouses
@@ -56,6 +57,8 @@ from api.webhooks import routes as webhooks
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, load_settings
 from runtime.temporal import connect
+from runtime.tracing import interceptors, trace_statements
+from runtime.version import identity
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     orders.router,
@@ -125,9 +128,12 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         lifespan=_lifespan,
+        # What did not validate would be told word by word.
+        telemetry={"tracing": bool(settings.otlp_endpoint), "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.settings, app.state.principals, app.state.hand_over = settings, PrincipalCache(), None
     app.state.flows, app.state.streams = FlowsInForce(), Streams()
+    app.state.figures = Figures(settings.metrics_interval_s)
     app.state.batch_gate = asyncio.Semaphore(ITEMS_AT_ONCE)
     app.state.given_engine, app.state.given_temporal = engine, temporal
     add_error_handlers(app)
@@ -150,18 +156,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             open_parts.push_async_callback(engine.dispose)
         app.state.engine, app.state.sessions = engine, create_sessions(engine)
         # Lazy: the API starts, takes orders in and answers reads while Temporal is away.
-        app.state.temporal = app.state.given_temporal or await connect(lazy=True, identity="orderflow-api")
+        app.state.temporal = app.state.given_temporal or await _own_client(app.state.settings)
         app.state.hand_over = HandOver(app.state.sessions, app.state.temporal, app.state.settings.time_scale)
         await app.state.hand_over.start()
         open_parts.push_async_callback(app.state.hand_over.stop)
         yield
 
 
+async def _own_client(settings: Settings) -> Client:
+    return await connect(lazy=True, identity=identity("orderflow-api"), interceptors=interceptors(settings))
+
+
 def _own_engine(settings: Settings) -> AsyncEngine:
     if settings.database_url is None:
         raise RuntimeError("the API needs ORDERFLOW_DATABASE_URL")
     url = settings.database_url.get_secret_value()
-    return create_engine(url, pool_size=settings.database_pool_size, application_name="orderflow-api")
+    engine = create_engine(url, pool_size=settings.database_pool_size, application_name="orderflow-api")
+    trace_statements(settings, engine)
+    return engine
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from typing import Final
 
 import structlog
@@ -11,6 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problem import internal_error, problem_response
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# What the caller took for an order number may be anything.
+_NOT_OURS: Final = frozenset({401, 403, 404, 422})
 _SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -40,17 +45,19 @@ class RequestFrame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope["request_id"] = _id_of(Headers(scope=scope))
-        started = False
+        headers = Headers(scope=scope)
+        request_id = scope["request_id"] = _id_of(headers)
+        started, began = False, time.perf_counter()
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 self._complete(MutableHeaders(scope=message), scope["path"], request_id)
+                _tell(scope, message["status"], began)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **_trace_of(headers)):
             try:
                 await self._app(scope, receive, send_with_headers)
             except Exception as error:
@@ -66,6 +73,25 @@ class RequestFrame:
             headers.setdefault(name, value)
         if path == "/docs":
             headers["Content-Security-Policy"] = _DOCS_POLICY
+
+
+def _tell(scope: Scope, status: int, began: float) -> None:
+    """One line for a request that may have changed something, and for others where everything is told.
+
+    The route stands for the path: what callers put into paths is theirs.
+    """
+    log = _log.debug if scope["method"] in _READING else _log.info
+    order_no = scope.get("path_params", {}).get("order_no")
+    named = {"order_no": order_no} if order_no and status not in _NOT_OURS else {}
+    route = getattr(scope.get("route"), "path_format", "")
+    spent_ms = round(1000 * (time.perf_counter() - began), 1)
+    log("request", method=scope["method"], route=route, status=status, ms=spent_ms, **named)
+
+
+def _trace_of(headers: Headers) -> dict[str, str]:
+    """The caller's own trace, so that lines can be found by it also where nobody traces here."""
+    given = _TRACE_PARENT.fullmatch(headers.get("traceparent", ""))
+    return {"trace_id": given[1]} if given else {}
 
 
 def _id_of(headers: Headers) -> str:

@@ -12,6 +12,7 @@ from api.app import create_app
 from api.errors import RETRY_AFTER
 from api.problem import Answer, problem_response
 from runtime.settings import Settings
+from runtime.tracing import flush_traces, start_tracing
 
 # As long as whoever shares out requests takes to notice that this process wants no more.
 _FAREWELL_S: Final = 1.0
@@ -51,10 +52,12 @@ class _Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
+    start_tracing(settings, "orderflow-api")
     farewell = Farewell(create_app(settings))
     options: dict[str, Any] = {"host": settings.api_host, "port": settings.api_port, "log_config": None}
     options |= {"access_log": False, "server_header": False, "timeout_graceful_shutdown": _DRAIN_S}
     server = _Server(uvicorn.Config(farewell, **options), farewell)
     server.run()
+    flush_traces()
     if not server.started:
         sys.exit(_NOT_STARTED)

@@ -125,6 +125,12 @@ class OrderLine(SQLModel, table=True):
             name="line_refunded_within_price",
         ),
         Index("order_lines_by_sku", "sku"),
+        # What arrived and is not in the books yet: next to nothing at any time, however many lines there are.
+        Index(
+            "order_lines_unrecognised",
+            "order_no",
+            postgresql_where=text("delivered > recognised AND returned = 0"),
+        ),
     )
 
     order_no: str = Field(primary_key=True, foreign_key="orders.order_no")

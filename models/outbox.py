@@ -38,6 +38,7 @@ class OutboxMessage(SQLModel, table=True):
             "outbox_id",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index("outbox_refused", "destination", "outbox_id", postgresql_where=text("state = 'refused'")),
     )
 
     outbox_id: int | None = Field(

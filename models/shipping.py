@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import minor, moment, written_at
@@ -28,6 +28,13 @@ class Shipment(SQLModel, table=True):
     """A parcel with a carrier. `status` only moves forward, whatever order the scans come in."""
 
     __tablename__ = "shipments"
+    __table_args__ = (
+        Index(
+            "shipments_travelling",
+            "handed_over_at",
+            postgresql_where=text("status IN ('handed_over', 'in_transit')"),
+        ),
+    )
 
     shipment_no: str = Field(primary_key=True)
     fulfilment_no: str = Field(foreign_key="fulfilment_orders.fulfilment_no", index=True)

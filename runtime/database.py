@@ -1,7 +1,9 @@
 """The engine and the session factory: one place for the driver, the pool and the time-outs."""
 
+import asyncio
 import contextlib
-from typing import Any, TypeVar
+import time
+from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
 from psycopg import errors, sql
@@ -16,6 +18,11 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 CONNECT_TIMEOUT_S = 2
+# Whoever asks while the database is away hears so within two seconds: a connection that is lost is found out by a ping,
+# and a server that has just not answered one gets less time to take a new connection.
+TAKE_TIMEOUT_S = 1.8
+TAKE_AGAIN_TIMEOUT_S = 0.7
+_SILENT_FOR_S = 5.0
 # All connections may be at work for that long in a crowd; a database that is away is noticed by other means.
 POOL_TIMEOUT_S = 10.0
 # A server that is frozen or cut off answers nothing and closes nothing: only these end the wait for it.
@@ -30,6 +37,17 @@ class _ImpatientConnection(psycopg.AsyncConnection[Any]):
     """Lost once the server has not answered for `patience_s`, however alive the socket looks."""
 
     patience_s = ANSWER_TIMEOUT_S
+    silent_until: ClassVar[float] = 0.0
+
+    @classmethod
+    async def take(cls, *args: Any, **kwargs: Any) -> Self:
+        """A connection. Raises OperationalError unless the server takes it soon, within milliseconds normally."""
+        patience_s = TAKE_AGAIN_TIMEOUT_S if time.monotonic() < cls.silent_until else TAKE_TIMEOUT_S
+        try:
+            async with asyncio.timeout(patience_s):
+                return await cls.connect(*args, **kwargs)
+        except TimeoutError:
+            raise psycopg.OperationalError(f"no connection within {patience_s:.1f} s") from None
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         try:
@@ -38,6 +56,7 @@ class _ImpatientConnection(psycopg.AsyncConnection[Any]):
             if timeout is not None:
                 raise
             self.pgconn.finish()
+            _ImpatientConnection.silent_until = time.monotonic() + _SILENT_FOR_S
             raise psycopg.OperationalError(f"no answer within {self.patience_s:.0f} s") from None
 
     async def ping(self) -> None:
@@ -73,15 +92,17 @@ def create_engine(
 ) -> AsyncEngine:
     """A lazy engine: no connection is made yet.
 
-    Times come back in UTC. A database that is away, cut off or frozen is an OperationalError after about three seconds;
-    it is a TimeoutError after `patience_s` where all connections were in use at that moment.
+    Times come back in UTC. A database that is away, cut off or frozen is an OperationalError within two seconds; it is
+    a TimeoutError after `patience_s` where all connections were in use at that moment.
     """
     engine = create_async_engine(
         with_driver(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=patience_s,
-        connect_args=_connect_args(url, application_name) | {"async_creator_fn": _ImpatientConnection.connect},
+        # Errors say which statement failed and not with which values: those may be people's names.
+        hide_parameters=True,
+        connect_args=_connect_args(url, application_name) | {"async_creator_fn": _ImpatientConnection.take},
     )
     event.listen(engine.sync_engine, "checkout", _check_alive)
     return engine
@@ -97,7 +118,9 @@ def _check_alive(connection: Any, _record: object, _proxy: object) -> None:
 
 def create_unpooled_engine(url: str | URL) -> AsyncEngine:
     """An engine that keeps no connection open between uses: for commands that end, and for template databases."""
-    return create_async_engine(with_driver(url), poolclass=NullPool, connect_args=_connect_args(url, "orderflow"))
+    return create_async_engine(
+        with_driver(url), poolclass=NullPool, connect_args=_connect_args(url, "orderflow"), hide_parameters=True
+    )
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
+from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK: Final = "***"
@@ -20,6 +21,8 @@ _WHOLE: Final = frozenset(
 _CREDENTIALS: Final = re.compile(
     r"(://[^:/@\s]*:)[^@\s]+(@)|\bofk_[A-Za-z0-9]+_[A-Za-z0-9_-]+|\bBearer\s+\S+", re.IGNORECASE
 )
+# What errors quote: a row that broke a constraint, a value that did not fit. Both may be about people.
+_QUOTED: Final = re.compile(r"(DETAIL:\s*|\binput_value=)(?:.*?(?=, input_type=)|[^\n]*)")
 # The renderer's own choice shows local variables, personal data among them, and takes seconds of the event loop for it.
 _PLAIN: Final = structlog.dev.plain_traceback
 
@@ -30,6 +33,7 @@ def configure_logging(level: str, *, as_json: bool) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
+        _with_ids,
         _without_colours,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -53,7 +57,7 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
     structlog.configure(
-        processors=[*shared[:2], *shared[4:], structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared[:2], _with_ids, *shared[5:], structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
@@ -63,6 +67,19 @@ def configure_logging(level: str, *, as_json: bool) -> None:
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Masks values under telling keys at any depth, and credentials inside any text."""
     return {key: _masked(key, value) for key, value in event.items()}
+
+
+def _with_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Ids under one name each, whoever logs: the SDK has them in a mapping of its own, tracing in its context."""
+    sdk: Mapping[str, Any] = event.pop("temporal_workflow", None) or event.pop("temporal_activity", None) or {}
+    event.update({name: sdk[name] for name in ("workflow_id", "run_id") if name in sdk})
+    workflow_id = str(event.get("workflow_id", ""))
+    if workflow_id.startswith("order/"):
+        event.setdefault("order_no", workflow_id.removeprefix("order/"))
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event.update(trace_id=format(span.trace_id, "032x"), span_id=format(span.span_id, "016x"))
+    return event
 
 
 def _without_colours(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -80,7 +97,9 @@ def _masked(key: str, value: Any) -> Any:
         return {str(inner): _masked(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple):
         return [_masked("", item) for item in value]
-    return _CREDENTIALS.sub(_without_credentials, value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _QUOTED.sub(rf"\1{MASK}", _CREDENTIALS.sub(_without_credentials, value))
+    return value
 
 
 def _is_telling(key: str) -> bool:

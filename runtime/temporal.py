@@ -1,7 +1,9 @@
 """The connection to Temporal and the few things a namespace must have before orders run in it."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -9,16 +11,30 @@ from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import KeepAliveConfig
 
 RPC_TIMEOUT = timedelta(seconds=5)
+_KINDS = {
+    "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+}
+# A worker that is asked nothing asks again within a minute; Temporal remembers it for five.
+_ALIVE_WITHIN = timedelta(seconds=90)
 
 
-async def connect(*, address: str | None = None, lazy: bool = False, identity: str | None = None) -> Client:
+async def connect(
+    *,
+    address: str | None = None,
+    lazy: bool = False,
+    identity: str | None = None,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> Client:
     """A client as `TEMPORAL_*` variables and profiles say. One per process.
 
     With `address` they do not count: it is a local server, and the namespace is `default`.
@@ -32,8 +48,16 @@ async def connect(*, address: str | None = None, lazy: bool = False, identity: s
         data_converter=pydantic_data_converter,
         lazy=lazy,
         identity=identity,
+        runtime=runtime,
+        interceptors=interceptors,
         keep_alive_config=KeepAliveConfig(interval_millis=10_000, timeout_millis=5_000),
     )
+
+
+def telling_runtime(address: str) -> Runtime:
+    """A runtime that tells the SDK's own figures to Prometheus at this host and port. ValueError when it cannot."""
+    told = PrometheusConfig(bind_address=address, durations_as_seconds=True)
+    return Runtime(telemetry=TelemetryConfig(metrics=told))
 
 
 async def ensure_search_attributes(client: Client, keys: Sequence[SearchAttributeKey[Any]]) -> None:
@@ -61,15 +85,44 @@ async def set_retention(client: Client, days: int) -> None:
     await client.workflow_service.update_namespace(request, timeout=RPC_TIMEOUT)
 
 
-async def has_pollers(client: Client, task_queue: str) -> bool:
-    """Whether some worker polls `task_queue` for workflow tasks or for activities."""
-    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
-        described = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
-            ),
-            timeout=RPC_TIMEOUT,
+@dataclass(frozen=True, slots=True)
+class QueueWorker:
+    """A worker that asks for tasks: its name for itself, its deployment version if it has one, when it last asked."""
+
+    identity: str
+    version: str | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A task queue, for one kind of its tasks: who asks for them, how many wait, and for how long the oldest has."""
+
+    queue: str
+    kind: str
+    workers: tuple[QueueWorker, ...]
+    backlog: int
+    backlog_age_s: float
+
+
+async def queue_states(client: Client, queues: Sequence[tuple[str, str]]) -> list[QueueState]:
+    """The state of each of `queues`, which are names with `workflow` or `activity`. RPCError when Temporal is away."""
+    return list(await asyncio.gather(*(_queue_state(client, queue, kind) for queue, kind in queues)))
+
+
+async def _queue_state(client: Client, queue: str, kind: str) -> QueueState:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=_KINDS[kind], report_stats=True
+    )
+    found = await client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+    workers = [
+        QueueWorker(
+            poller.identity,
+            poller.deployment_options.build_id or None,
+            poller.last_access_time.ToDatetime(tzinfo=UTC),
         )
-        if described.pollers:
-            return True
-    return False
+        for poller in found.pollers
+    ]
+    alive = tuple(one for one in workers if one.seen_at > datetime.now(UTC) - _ALIVE_WITHIN)
+    waiting = found.stats.approximate_backlog_age.ToTimedelta().total_seconds()
+    return QueueState(queue, kind, alive, found.stats.approximate_backlog_count, waiting)

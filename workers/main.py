@@ -5,12 +5,15 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import structlog
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from api.inbox.door import report_scan
 from api.inbox.hand_over import HandOver
@@ -18,10 +21,14 @@ from integrations.anchors.folder import AnchorFolder
 from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.settings import Settings, UnusableSettings
-from runtime.temporal import connect, ensure_search_attributes
+from runtime.temporal import connect, ensure_search_attributes, telling_runtime
+from runtime.tracing import flush_traces, interceptors, start_tracing, trace_statements
+from runtime.version import identity, release
+from workers.alarms import Alarms
 from workers.anchoring import Anchoring
 from workers.checks import ensure_schedules, further_checks
 from workers.local_first import LocalFirst
+from workers.log_context import LogContext
 from workers.signs_of_life import SignsOfLife
 from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
@@ -53,6 +60,8 @@ CACHED_WORKFLOWS = 400
 STICKY_TIMEOUT = timedelta(seconds=3)
 # The SDK keeps heartbeats back for up to four fifths of their time-out, which leaves a busy worker little for the next.
 LONGEST_SILENCE = timedelta(seconds=1)
+# Left to itself, the SDK reads all code there is to make up a name for it, at every start.
+BUILD_ID = f"orderflow-{version('orderflow')}"
 _RETRY_CONNECT_S = 1.0
 # Steps take turns on the connections; only a caller who waits for an answer needs to hear early that there is none.
 _POOL_PATIENCE_S = 20.0
@@ -65,14 +74,17 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    client = await _connected(stop)
+    start_tracing(settings, "orderflow-worker")
+    client = await _connected(settings, stop)
     if client is None:
         return
     async with AsyncExitStack() as running:
+        running.callback(flush_traces)
         engine = create_engine(
             _database_url(settings), pool_size=settings.database_pool_size, patience_s=_POOL_PATIENCE_S
         )
         running.push_async_callback(engine.dispose)
+        trace_statements(settings, engine)
         sessions = create_sessions(engine)
         hand_over = HandOver(sessions, client, settings.time_scale)
         await hand_over.start()
@@ -82,11 +94,12 @@ async def run(settings: Settings) -> None:
             await report_scan(sessions, hand_over, event)
 
         able = wire(settings, engine, sessions, report, further_checks(settings, sessions, client))
-        for worker in build_workers(client, able):
+        for worker in build_workers(client, able, deployment=deployment_of(settings)):
             await running.enter_async_context(worker)
         background = [
             asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop)),
             asyncio.create_task(Watch(sessions, client, settings.watch_interval_s).run(stop)),
+            asyncio.create_task(Alarms(sessions, settings.alarm_interval_s).run(stop)),
         ]
         if settings.anchor_dir is not None:
             anchoring = Anchoring(sessions, AnchorFolder(settings.anchor_dir), settings.anchor_interval_s)
@@ -155,7 +168,25 @@ def _of_terms_and_trade(able: Capabilities) -> Sequence[Callable[..., Any]]:
     ]
 
 
-def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: int = CACHED_WORKFLOWS) -> list[Worker]:
+def deployment_of(settings: Settings) -> WorkerDeploymentConfig | None:
+    """Which version of the deployment this process is; None: versions are not told apart.
+
+    Orders live for weeks and follow the current version: its code knows how to go on with older histories, or replay
+    would have stopped it before it was released. So old workers may end as soon as new ones are current.
+    """
+    if settings.worker_deployment is None:
+        return None
+    version = WorkerDeploymentVersion(settings.worker_deployment, settings.worker_build_id or release())
+    return WorkerDeploymentConfig(version, True, VersioningBehavior.AUTO_UPGRADE)
+
+
+def build_workers(
+    client: Client,
+    able: Capabilities,
+    *,
+    max_cached_workflows: int = CACHED_WORKFLOWS,
+    deployment: WorkerDeploymentConfig | None = None,
+) -> list[Worker]:
     """One worker per task queue, so that a slow party holds up nobody else's work."""
     return [
         Worker(
@@ -169,10 +200,12 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             max_concurrent_local_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else None,
             max_concurrent_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else PARTY_CALLS,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            build_id=BUILD_ID,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             max_heartbeat_throttle_interval=LONGEST_SILENCE,
-            interceptors=[SignsOfLife(), StraySignals()],
+            interceptors=[LogContext(), SignsOfLife(), StraySignals()],
             workflow_runner=LocalFirst(),
+            deployment_config=deployment,
         )
         for queue, activities in queues(able).items()
     ]
@@ -184,11 +217,24 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-async def _connected(stop: asyncio.Event) -> Client | None:
+def own_runtime(settings: Settings) -> Runtime | None:
+    """A runtime that tells the SDK's figures, if the settings say where. Raises UnusableSettings when it cannot."""
+    if settings.worker_metrics_address is None:
+        return None
+    try:
+        return telling_runtime(settings.worker_metrics_address)
+    except ValueError as refused:
+        raise UnusableSettings([f"ORDERFLOW_WORKER_METRICS_ADDRESS: {refused}"]) from None
+
+
+async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     """A client as soon as Temporal answers; None when asked to stop before."""
+    runtime = own_runtime(settings)
     while not stop.is_set():
         try:
-            client = await connect(identity="orderflow-worker")
+            client = await connect(
+                identity=identity("orderflow-worker"), runtime=runtime, interceptors=interceptors(settings)
+            )
             # An attribute that the namespace lacks would fail every workflow task.
             await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
             await ensure_schedules(client)

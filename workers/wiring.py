@@ -92,7 +92,7 @@ def wire(
         moving=MoveActivities(sessions),
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
-        changing=ChangeActivities(sessions, settings.reservation_ttl),
+        changing=ChangeActivities(sessions, settings.reservation_ttl, settings.payment_tolerance_minor),
         lane=LaneActivities(sessions),
         autopilot=carrier if isinstance(carrier, SimulatedCarrier) and settings.carrier_autopilot else None,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +27,13 @@ ORDER_PLACED = "order.placed"
 REFUND_REQUESTED = "refund.requested"
 RETURN_REQUESTED = "return.requested"
 RETURN_RECEIVED = "return.received"
+HOLD_DECIDED = "hold.decided"
 _OF_RETURNS = frozenset({RETURN_REQUESTED, RETURN_RECEIVED})
 _LANES = 16
 _LANE_CAPACITY = 500
 _AT_ONCE = 50
+
+_InLine = tuple[Pending, contextvars.Context]
 
 _log = structlog.get_logger(__name__)
 
@@ -62,7 +66,7 @@ class HandOver:
         self._sessions = sessions
         self._client = client
         self._time_scale = time_scale
-        self._lanes: list[asyncio.Queue[Pending]] = []
+        self._lanes: list[asyncio.Queue[_InLine]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -82,7 +86,8 @@ class HandOver:
         if self._lanes:
             lane = self._lanes[zlib.crc32(pending.order_no.encode()) % len(self._lanes)]
             with contextlib.suppress(asyncio.QueueFull):
-                lane.put_nowait(pending)
+                # With whatever the request is known by, so that logs and traces go on from it.
+                lane.put_nowait((pending, contextvars.copy_context()))
 
     async def deliver_all(self, pending: Sequence[Pending]) -> int:
         """Hands over these messages, order by order in their own order; returns how many Temporal took."""
@@ -93,11 +98,11 @@ class HandOver:
 
         async def one_order(messages: list[Pending]) -> int:
             async with gate:
-                return await self._deliver_in_order(messages)
+                return await self._deliver_in_order([(message, contextvars.copy_context()) for message in messages])
 
         return sum(await asyncio.gather(*(one_order(messages) for messages in by_order.values())))
 
-    async def _drive(self, lane: asyncio.Queue[Pending]) -> None:
+    async def _drive(self, lane: asyncio.Queue[_InLine]) -> None:
         while True:
             waiting = [await lane.get()]
             while len(waiting) < _AT_ONCE and not lane.empty():
@@ -107,14 +112,14 @@ class HandOver:
             except Exception as failed:  # noqa: BLE001 - a lane must go on; the sweeper brings what stayed behind
                 _log.warning("hand-over failed, left to the sweeper", error=type(failed).__name__)
 
-    async def _deliver_in_order(self, messages: Sequence[Pending]) -> int:
+    async def _deliver_in_order(self, messages: Sequence[_InLine]) -> int:
         taken: list[int] = []
         behind: set[str] = set()
-        for message in messages:
+        for message, context in messages:
             if message.order_no in behind:
                 continue
             try:
-                await self._deliver(message)
+                await asyncio.create_task(self._deliver(message), context=context)
             except (RPCError, RuntimeError) as away:
                 behind.add(message.order_no)
                 _log.info("Temporal did not take a message", order_no=message.order_no, error=type(away).__name__)
@@ -141,11 +146,13 @@ class HandOver:
         if message.kind in _OF_RETURNS or asker.startswith("return/"):
             # Messages about a return are called `return/<its number>/...`, as its workflow is.
             return_no = (asker or message.message_id).split("/")[1]
-            asked = ReturnInput((await self._input(message.order_no)).input, return_no)
+            order = await self._input(message.order_no)
+            asked = ReturnInput(order.input, return_no, self._time_scale)
             await ReturnHandle(self._client, return_no).tell(asked, message.kind, signal)
             return
         if asker and await handle.tell(message.kind, signal, asker):
             return
+        await self._tell_errands(message, handle, signal)
         if await handle.tell(message.kind, signal):
             return
         order = await self._input(message.order_no)
@@ -155,6 +162,15 @@ class HandOver:
             if await handle.tell(message.kind, signal):
                 return
         await handle.follow_up(order.input, message.kind, signal)
+
+    async def _tell_errands(self, message: Pending, handle: OrderHandle, signal: FactSignal) -> None:
+        """A decision about a hold is for whoever is held by it: refunds and returns of the order hear it besides."""
+        if message.kind != HOLD_DECIDED:
+            return
+        async with self._sessions() as session:
+            errands = await inbox.errands_of(session, message.order_no)
+        for workflow_id in errands:
+            await handle.tell(message.kind, signal, workflow_id)
 
     async def _asker(self, message: Pending) -> str:
         """A decision goes to the workflow that asked for it, which need not be the order's own; none for others."""

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 
 from api.batch import BatchResult, Taken, one_by_one
-from api.dependencies import SessionDep, SettingsDep, SnapshotDep, requires
+from api.dependencies import SettingsDep, SnapshotDep, requires
 from api.fields import Key
 from api.idempotency import REPLAYED, KeyDep
 from api.orders.intake import IntakeDep, Sender, Submission
@@ -30,6 +31,7 @@ async def place_order(
 ) -> OrderPlaced:
     """Committed once it is answered. The same request again gets the same answer, another under the same key 422."""
     placed = await intake.place(Submission(_own(order, caller), await verbatim(request), key), _sender(caller))
+    structlog.contextvars.bind_contextvars(order_no=placed.order_no)
     response.headers["Location"] = f"/v1/orders/{placed.order_no}"
     if placed.repeated:
         response.headers.update(REPLAYED)
@@ -50,7 +52,7 @@ async def place_orders(batch: OrderBatch, request: Request, caller: Placer, inta
 
 @router.get("/v1/orders", summary="List orders")
 async def list_orders(
-    query: Annotated[OrderQuery, Query()], caller: Reader, session: SessionDep, exchange: ExchangeDep
+    query: Annotated[OrderQuery, Query()], caller: Reader, session: SnapshotDep, exchange: ExchangeDep
 ) -> Page[OrderSummary]:
     return await list_page(session, caller, query, exchange)
 

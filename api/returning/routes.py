@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import SessionDep
+from api.dependencies import SnapshotDep
 from api.idempotency import REPLAYED
 from api.inbox.door import HandOverDep
 from api.orders.seen import ToReturn
@@ -49,7 +49,7 @@ async def announce_return(
 
 @router.get("/v1/returns", summary="List returns")
 async def list_returns(
-    query: Annotated[ReturnQuery, Query()], caller: Reader, session: SessionDep, exchange: ExchangeDep
+    query: Annotated[ReturnQuery, Query()], caller: Reader, session: SnapshotDep, exchange: ExchangeDep
 ) -> Page[ReturnView]:
     rows = await returning.page(session, caller, query.wanted(), _NEWEST.decode(query.cursor), query.limit)
     key = (_NEWEST, lambda found: (found.row.requested_at, found.row.return_no))

@@ -260,7 +260,8 @@ class ReturnLineView(BaseModel):
 
 
 class ReturnView(BaseModel):
-    """A return. `state`: requested, approved, rejected (`refusal`, where a rule said so), expired or closed.
+    """A return. `state`: received (and nobody has looked at it yet), requested, approved, rejected (`refusal`, where a
+    rule said so), expired or closed.
 
     What goes out `instead` by an exchange is ordered as `replacement_no` once nothing more comes back.
     """

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Request
@@ -10,24 +10,40 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 
-from api.dependencies import SessionDep, public
+from api.dependencies import ClientDep, SessionsDep, public, requires
 from api.errors import RETRY_AFTER, request_id_of
 from api.problem import Answer, problem_response
-from api.system.figures import exposition
+from api.system.figures import Figures
+from api.system.overview import overview
+from api.system.schemas import SystemView
+from domain.access import Permission, Principal
 from migrations.upgrade import is_at_head
 
 _CHECK_TIMEOUT_S = 1.0
 _log = structlog.get_logger(__name__)
 
-router = APIRouter(tags=["system"], dependencies=[public("load balancers and monitors have no key; no business data")])
+_MACHINES = [public("load balancers and monitors have no key; no business data")]
+
+router = APIRouter(tags=["system"])
 
 
-@router.get("/healthz", summary="Whether the process answers")
+@router.get("/v1/system", summary="The parts, who works, what waits")
+async def show_system(request: Request, _caller: Annotated[Principal, requires(Permission.SYSTEM_READ)]) -> SystemView:
+    state = request.app.state
+    return await overview(state.engine, state.sessions, state.temporal)
+
+
+@router.get("/healthz", summary="Whether the process answers", dependencies=_MACHINES)
 async def healthz() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", summary="Whether the database, its schema and Temporal are there", responses={503: {}})
+@router.get(
+    "/readyz",
+    summary="Whether the database, its schema and Temporal are there",
+    responses={503: {}},
+    dependencies=_MACHINES,
+)
 async def readyz(request: Request) -> Response:
     checks = {"database": "ok", "temporal": "ok"}
     found = await asyncio.gather(_checked(_database(request)), _checked(_temporal(request)))
@@ -38,9 +54,10 @@ async def readyz(request: Request) -> Response:
     return problem_response(request_id_of(request), answer)
 
 
-@router.get("/metrics", summary="Figures in the format of Prometheus", response_class=Response)
-async def metrics(session: SessionDep) -> Response:
-    return Response(await exposition(session), media_type=CONTENT_TYPE_LATEST)
+@router.get("/metrics", summary="Figures in the format of Prometheus", response_class=Response, dependencies=_MACHINES)
+async def metrics(request: Request, sessions: SessionsDep, temporal: ClientDep) -> Response:
+    figures: Figures = request.app.state.figures
+    return Response(await figures.exposition(sessions, temporal), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _checked(check: Awaitable[str]) -> str:

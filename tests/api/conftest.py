@@ -63,7 +63,9 @@ async def api(database: Database) -> AsyncIterator[Api]:
         tokens = {role.value: await _give_key(session, role.value, [role.value], Grant()) for role in Role}
     # Nobody listens there: what is placed stays in the inbox, as when Temporal is away.
     nobody = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
-    app = create_app(Settings(temporal_ui_url="http://ui.test"), engine=database.engine, temporal=nobody)
+    app = create_app(
+        Settings(temporal_ui_url="http://ui.test", metrics_interval_s=0), engine=database.engine, temporal=nobody
+    )
     async with app.router.lifespan_context(app):
         yield Api(app, database, tokens)
 

@@ -17,7 +17,7 @@ JOBS = {"temporal-schema", "temporal-namespace", "migrate"}
 
 
 def test_the_services_are_those_of_a_whole_deployment() -> None:
-    assert set(SERVICES) == {"postgres", "temporal", "temporal-ui", "worker", "api"} | JOBS
+    assert set(SERVICES) == {"postgres", "temporal", "temporal-ui", "worker", "api", "prometheus"} | JOBS
 
 
 def test_every_server_is_watched_and_every_job_ends() -> None:

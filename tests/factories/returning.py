@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.approvals import ApprovalActivities, ApprovalInput
 from activities.returning import ReturnFact, ReturnStep
 from activities.step import Fact
-from domain.returning import CONSENT, return_number
+from domain.returning import CONSENT, return_number, what_is_asked
 from models.access import Person
 from models.inbox import InboxMessage
 from models.order import OrderLine
@@ -46,9 +46,10 @@ async def asked_about(sessions: Sessions, return_no: str = NUMBER, visit: int = 
         "normal",
         1,
         CONSENT,
-        content=f"return {return_no}",
+        content=what_is_asked(return_no, {"1": 1}, row.worth_minor or 0),
         order_waits=False,
         submitter=row.requested_by,
+        amount_minor=row.worth_minor,
     )
     return (await ActivityEnvironment().run(ApprovalActivities(sessions).open_approval, asked)).approval_id
 

@@ -1,12 +1,10 @@
 """A release meets orders that began under the one before: they go on, also when the release is bad and taken back."""
 
-import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio import workflow
@@ -14,9 +12,9 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 
 from domain.flow.nodes import ActionNode
 from tests.conftest import Database
-from tests.factories.sales import PRICE, a_sale
 from tests.fakes.figures import tell
 from tests.fakes.patience import eventually
+from tests.faults import waiting_orders
 from tests.faults.bench import Bench, bench
 from workflows.order.contract import order_workflow_id
 from workflows.order.course import Course
@@ -51,32 +49,32 @@ async def system(database: Database, open_dir: Path) -> AsyncIterator[Bench]:
 async def test_orders_that_wait_survive_a_release_a_bad_one_and_the_way_back(
     system: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = await _waiting(system, ORDERS)
+    old = await waiting_orders.waiting(system, ORDERS)
     first, second, unlucky = old[: ORDERS // 2], old[ORDERS // 2 : -1], old[-1]
 
     async def release(code: Callable[[Course, ActionNode], Awaitable[str]]) -> None:
         await system.deploy(lambda: monkeypatch.setattr(action, "run", code))
 
     await release(ungated)
-    await _pay(system, unlucky)
+    await waiting_orders.pay(system, unlucky)
     await eventually(lambda: _refusals(system, unlucky), lambda count: count > 0)
-    assert (await _order(system, unlucky))["payment"] == "unpaid"
+    assert (await waiting_orders.order(system, unlucky))["payment"] == "unpaid"
 
     await release(BEFORE)
-    await _to_the_end(system, [unlucky])
+    await waiting_orders.to_the_end(system, [unlucky])
 
     await release(gated)
-    new = await _waiting(system, 4)
-    await _pay_all(system, first)
-    await _to_the_end(system, first)
+    new = await waiting_orders.waiting(system, 4)
+    await waiting_orders.pay_all(system, first)
+    await waiting_orders.to_the_end(system, first)
 
     # And back again: orders that began under the old release go on, those of the new one wait for it.
     await release(BEFORE)
-    await _pay_all(system, second)
-    await _to_the_end(system, second)
+    await waiting_orders.pay_all(system, second)
+    await waiting_orders.to_the_end(system, second)
     await release(gated)
-    await _pay_all(system, new)
-    await _to_the_end(system, new)
+    await waiting_orders.pay_all(system, new)
+    await waiting_orders.to_the_end(system, new)
 
     assert [await _refusals(system, order_no) for order_no in [*first, *second]] == [0] * (ORDERS - 1)
     assert {await _thought_twice(system, order_no) for order_no in old} == {False}
@@ -86,52 +84,6 @@ async def test_orders_that_wait_survive_a_release_a_bad_one_and_the_way_back(
         f"{ORDERS} orders waited through 5 deployments: all ended; a change without its gate stopped the one order "
         "that it met, which went on once it was taken back",
     )
-
-
-async def _ask(system: Bench, method: str, path: str, body: Any = None) -> Any:
-    answer = await system.ask(method, path, json=body)
-    assert answer.is_success, answer.text
-    return answer.json()
-
-
-async def _waiting(system: Bench, count: int) -> list[str]:
-    """Orders that wait for their money."""
-    sku = f"SKU-{uuid.uuid4().hex[:8]}"
-    line = {"sku": sku, "quantity": 2 * count, "unit_cost_minor": 6_000}
-    await _ask(system, "POST", "/v1/stock/receipts", {"receipt_id": f"R-{sku}", "warehouse": "main", "lines": [line]})
-    placed = await asyncio.gather(*(_ask(system, "POST", "/v1/orders", a_sale(sku)) for _ in range(count)))
-    order_nos = [one["order_no"] for one in placed]
-    await _until(system, order_nos, waiting_for="payment.full")
-    return order_nos
-
-
-async def _order(system: Bench, order_no: str) -> dict[str, Any]:
-    shown: dict[str, Any] = await _ask(system, "GET", f"/v1/orders/{order_no}")
-    return shown
-
-
-async def _pay(system: Bench, order_no: str) -> None:
-    payment = {"payment_id": "P-1", "method": "alipay", "amount_minor": 2 * PRICE, "currency": "CNY"}
-    await _ask(system, "POST", f"/v1/orders/{order_no}/payments", payment)
-
-
-async def _pay_all(system: Bench, order_nos: list[str]) -> None:
-    await asyncio.gather(*(_pay(system, order_no) for order_no in order_nos))
-
-
-async def _to_the_end(system: Bench, order_nos: list[str]) -> None:
-    """The orders, which are paid, are delivered and complete."""
-    await _until(system, order_nos, waiting_for="shipment.delivered")
-    for order_no in order_nos:
-        scan = {"event_id": "E-1", "status": "delivered", "occurred_at": "2026-11-22T11:00:00Z"}
-        await _ask(system, "POST", f"/v1/shipments/{order_no}-S1/events", scan)
-    await _until(system, order_nos, lifecycle="completed")
-
-
-async def _until(system: Bench, order_nos: list[str], **wanted: str) -> None:
-    [(name, value)] = wanted.items()
-    query = f"SELECT order_no FROM orders WHERE order_no = ANY(:nos) AND {name} IS DISTINCT FROM :value"
-    await eventually(lambda: system.rows(query, nos=order_nos, value=value), lambda left: left == [], 120)
 
 
 async def _refusals(system: Bench, order_no: str) -> int:

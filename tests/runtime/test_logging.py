@@ -80,3 +80,31 @@ def test_other_values_stay_as_they_are() -> None:
 def test_credentials_inside_text_are_masked() -> None:
     text = "Bearer abc.def and ofk_k1_s3cret and postgresql://u:pw@h/db"
     assert redact(None, "info", {"event": text})["event"] == "*** and *** and postgresql://u:***@h/db"
+
+
+def test_what_errors_quote_of_rows_and_values_is_masked(json_logs: None, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", as_json=True)
+    try:
+        raise ValueError("broken\nDETAIL:  Failing row contains (SO-1, 王小明, 13800000000).\nHINT: none")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    said = "1 error [type=str, input_value={'name': '王小明'}, input_type=dict] and input_value='13800000000'"
+    logging.getLogger("pydantic").error("refused: %s", said)
+    raised, refused = map(json.loads, capsys.readouterr().err.splitlines())
+    assert "DETAIL:  ***\nHINT: none" in raised["exception"]
+    assert refused["event"] == "refused: 1 error [type=str, input_value=***, input_type=dict] and input_value=***"
+
+
+def test_lines_of_the_sdk_have_their_ids_under_the_same_names(
+    json_logs: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("info", as_json=True)
+    about = {"workflow_id": "order/SO2611-7KQ3M9TX", "run_id": "r-1", "attempt": 1}
+    logging.getLogger("temporalio.workflow").warning("signal dropped", extra={"temporal_workflow": about})
+    told = json.loads(capsys.readouterr().err)
+    assert (told["order_no"], told["workflow_id"], told["run_id"]) == (
+        "SO2611-7KQ3M9TX",
+        "order/SO2611-7KQ3M9TX",
+        "r-1",
+    )
+    assert "temporal_workflow" not in told

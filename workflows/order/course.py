@@ -54,6 +54,8 @@ class Course:
         self.visits: dict[str, int] = {}
         # Visits of a node that somebody, or goods that came in, asked for: they do not count against its limit.
         self.sent_back: dict[str, int] = {}
+        # Visits of each node before the story began anew.
+        self.visits_before: dict[str, int] = {}
         self.undo: list[str] = []
         # What the flow itself has said of the order, for conditions further on.
         self.said: dict[str, FactText] = {}
@@ -166,6 +168,7 @@ class Course:
         """
         for node, visits in self.visits.items():
             self.sent_back[node] = self.sent_back.get(node, 0) + bool(visits)
+        self.visits_before = dict(self.visits)
         self.at = self.flow.start
         self.trouble, self.resolution, self.held, self.woken = None, None, False, False
         self.changing, self.begins_anew = False, False
@@ -241,9 +244,13 @@ class Course:
         return answer
 
     async def open_wait(self, node: WaitNode) -> datetime:
-        """Afterwards the order says what it waits for; returns the deadline."""
+        """Afterwards the order says what it waits for; returns the deadline.
+
+        Where the story began anew, a wait that it had come to before goes on as it was left.
+        """
+        visit = self.visit - self.visits_before.get(self.at, 0)
         until = self._moment(node.timeout_at) if node.timeout_at else None
-        wait = WaitInput(self.order_no, self.at, self.visit, node.event, node.timeout or timedelta(0), until)
+        wait = WaitInput(self.order_no, self.at, visit, node.event, node.timeout or timedelta(0), until)
         opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
         self.saw(opened.result)
         self.show(
