@@ -24,7 +24,7 @@ _LARGEST_ID = 2**63 - 1
 WAKE_UPS = ("stock.replenished", "order.adjusted")
 """Messages that say nothing but that the order should look again."""
 # What people ask of a running order with an update. A message of another kind is not theirs to use up.
-_ASKED = ("cancel.requested", "hold.settled")
+_ASKED = ("cancel.requested", "hold.settled", "flow.requested")
 
 
 class MessageDiffers(DomainError):
