@@ -8,7 +8,6 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.app import create_app
 from api.errors import RETRY_AFTER
 from api.problem import Answer, problem_response
 from runtime.settings import Settings
@@ -49,9 +48,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT."""
-    farewell = Farewell(create_app(settings))
+def serve(app: ASGIApp, settings: Settings) -> None:
+    """Serves the application until SIGTERM or SIGINT."""
+    farewell = Farewell(app)
     options: dict[str, Any] = {"host": settings.api_host, "port": settings.api_port, "log_config": None}
     options |= {"access_log": False, "server_header": False, "timeout_graceful_shutdown": _DRAIN_S}
     server = _Server(uvicorn.Config(farewell, **options), farewell)

@@ -1,0 +1,80 @@
+"""An order's story as a picture: a lane for each subject, a dot for each event, and the time that lies between them."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from api.orders.story import EventView
+from console.tones import lane_of
+
+LANES: Final = ("order", "people", "money", "goods", "books")
+_TROUBLE: Final = ("held", "refused", "rejected", "failed", "declined", "escalated", "lost", "expired", "ignored")
+_LEFT, _TOP, _LANE, _STEP = 96, 34, 38, 30
+# Beyond this the picture would be nothing but dots.
+_MOST: Final = 60
+_WORTH_TELLING: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """An event's place. `bad`: something went wrong there."""
+
+    x: int
+    y: int
+    lane: str
+    kind: str
+    seq: int
+    at: datetime
+    bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time that passed between two events."""
+
+    x: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is drawn; `left_out`: how many events from the beginning are not."""
+
+    width: int
+    height: int
+    lanes: Sequence[tuple[str, int]]
+    dots: Sequence[Dot]
+    gaps: Sequence[Gap]
+    left_out: int
+
+    @property
+    def path(self) -> str:
+        """The line through all dots."""
+        return " ".join(f"{'L' if index else 'M'}{dot.x},{dot.y}" for index, dot in enumerate(self.dots))
+
+
+def picture_of(events: Sequence[EventView]) -> Picture:
+    """The latest events from left to right, each in the lane of its subject."""
+    drawn = events[-_MOST:]
+    lanes = [(lane, _TOP + _LANE * index) for index, lane in enumerate(LANES)]
+    heights = dict(lanes)
+    dots = [_dot(event, _LEFT + _STEP * index, heights) for index, event in enumerate(drawn)]
+    gaps = [
+        Gap((earlier.x + later.x) // 2, (later.at - earlier.at).total_seconds())
+        for earlier, later in itertools.pairwise(dots)
+        if later.at - earlier.at >= _WORTH_TELLING
+    ]
+    width = _LEFT + _STEP * max(len(dots), 1)
+    return Picture(width, _TOP + _LANE * len(LANES) - 8, lanes, dots, gaps, len(events) - len(drawn))
+
+
+def is_trouble(kind: str) -> bool:
+    """Whether the event tells of something that went wrong."""
+    return any(word in kind for word in _TROUBLE) and not kind.endswith("resolved")
+
+
+def _dot(event: EventView, x: int, heights: dict[str, int]) -> Dot:
+    lane = lane_of(event.kind)
+    return Dot(x, heights[lane], lane, event.kind, event.seq, event.at, is_trouble(event.kind))
