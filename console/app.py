@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import psycopg
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,7 @@ from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
 from api.app import create_app as create_api
+from api.errors import is_temporal_away, request_id_of
 from api.problem import Refused
 from console.approvals import routes as approvals
 from console.guard import HOME, NotEntered, PasswordDue, no_forgery, refuse_undeclared_pages
@@ -41,21 +43,25 @@ def create_app(
     settings = settings or load_settings()
     app = create_api(settings, engine=engine, temporal=temporal)
     if settings.console:
-        app.mount("/console", _pages(app))
+        app.mount("/console", create_pages(app))
         app.add_route("/console", _to_home, include_in_schema=False)
         app.add_route("/", _to_home, include_in_schema=False)
     return app
 
 
-def _pages(api: FastAPI) -> FastAPI:
+def create_pages(api: FastAPI) -> FastAPI:
+    """The pages, on the database and the Temporal of the API that they lie beside."""
     pages = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=[Depends(no_forgery)])
     pages.state = api.state
     pages.exception_handler(NotEntered)(_to_login)
     pages.exception_handler(PasswordDue)(_to_password)
     for refused in (Refused, DomainError, HTTPException, RequestValidationError):
         pages.exception_handler(refused)(_refused)
-    for away in (DBAPIError, DisconnectionError, PoolTimeout, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+    # RuntimeError: what the first call of a lazy client raises when there is no server.
+    for away in (DBAPIError, DisconnectionError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError):
         pages.exception_handler(away)(_away)
+    for unreached in (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError, RuntimeError):
+        pages.exception_handler(unreached)(_temporal_away)
     for router in ROUTERS:
         pages.include_router(router)
     refuse_undeclared_pages(pages)
@@ -107,7 +113,19 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _away(request: Request, error: Exception) -> Response:
-    _log.warning("a page could not be shown", path=request.url.path, exc_info=error)
+    _log.warning("a page could not be shown", path=request.url.path, error=type(error).__name__)
     page = Page(request)
     words = page.words.text("Something this page needs cannot be reached at the moment. Try again in a minute.")
     return page.show("error.html", None, 503, words=words)
+
+
+async def _temporal_away(request: Request, error: Exception) -> Response:
+    return await (_away if is_temporal_away(error) else _failed)(request, error)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    page = Page(request)
+    number = request_id_of(request)
+    words = page.words.text("Something went wrong on our side. Its number is {number}.", number=number)
+    return page.show("error.html", None, 500, words=words)

@@ -1,5 +1,6 @@
 """The exception lane: where orders stand still, for how long and why; and trying again what one cause has stopped."""
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -82,4 +83,6 @@ async def _lane(
         "columns": columns_of(opened, today, _DAYS),
         "following": str(request.url.include_query_params(cursor=found.next_cursor)) if found.next_cursor else "",
     }
-    return page.show("lane.html", visitor, status, asked=asked, owners=OWNERS, trouble=trouble, **content)
+    return page.show(
+        "lane.html", visitor, status, asked=defaultdict(str, asked), owners=OWNERS, trouble=trouble, **content
+    )

@@ -11,7 +11,10 @@ from console.tones import lane_of
 
 LANES: Final = ("order", "people", "money", "goods", "books")
 _TROUBLE: Final = ("held", "refused", "rejected", "failed", "declined", "escalated", "lost", "expired", "ignored")
-_LEFT, _TOP, _LANE, _STEP = 96, 34, 38, 30
+_LEFT, _TOP, _LANE, _WIDTH = 104, 34, 42, 1000
+_NARROWEST, _WIDEST = 30, 110
+# Where dots are this far from each other, their names fit between them.
+_NAMED: Final = 60
 # Beyond this the picture would be nothing but dots.
 _MOST: Final = 60
 _WORTH_TELLING: Final = timedelta(minutes=1)
@@ -48,6 +51,7 @@ class Picture:
     dots: Sequence[Dot]
     gaps: Sequence[Gap]
     left_out: int
+    named: bool
 
     @property
     def path(self) -> str:
@@ -60,14 +64,15 @@ def picture_of(events: Sequence[EventView]) -> Picture:
     drawn = events[-_MOST:]
     lanes = [(lane, _TOP + _LANE * index) for index, lane in enumerate(LANES)]
     heights = dict(lanes)
-    dots = [_dot(event, _LEFT + _STEP * index, heights) for index, event in enumerate(drawn)]
+    step = min(max((_WIDTH - _LEFT) // max(len(drawn), 1), _NARROWEST), _WIDEST)
+    dots = [_dot(event, _LEFT + step * index, heights) for index, event in enumerate(drawn)]
     gaps = [
         Gap((earlier.x + later.x) // 2, (later.at - earlier.at).total_seconds())
         for earlier, later in itertools.pairwise(dots)
         if later.at - earlier.at >= _WORTH_TELLING
     ]
-    width = _LEFT + _STEP * max(len(dots), 1)
-    return Picture(width, _TOP + _LANE * len(LANES) - 8, lanes, dots, gaps, len(events) - len(drawn))
+    size = (max(_WIDTH, _LEFT + step * len(dots)), _TOP + _LANE * len(LANES) - 6)
+    return Picture(*size, lanes, dots, gaps, len(events) - len(drawn), named=step >= _NAMED)
 
 
 def is_trouble(kind: str) -> bool:

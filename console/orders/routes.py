@@ -1,5 +1,6 @@
 """Orders: finding them, one with its whole story while it goes on, and what a person may do to it."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -67,7 +68,7 @@ async def list_orders(request: Request, page: PageDep, visitor: Reader, session:
         422 if trouble else 200,
         orders=found.data if found else [],
         following=following,
-        asked=asked,
+        asked=defaultdict(str, asked),
         trouble=trouble,
         lifecycles=list(Lifecycle),
         types=_TYPES,
