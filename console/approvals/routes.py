@@ -46,7 +46,8 @@ async def inbox(
     view: Annotated[Literal["mine", "open", "done"], Query()] = "mine",
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    return await _inbox(page, visitor, session, view, cursor)
+    rows = await _rows(session, visitor, view, cursor)
+    return page.show("approvals/inbox.html", visitor, **rows, view=view, trouble="")
 
 
 @router.post("/approvals")
@@ -64,7 +65,8 @@ async def decide_many(
     status, words = page.refusal(refused[0])
     told = page.words.text("{n} decided, {m} refused: {why}", n=len(chosen) - len(refused), m=len(refused), why=words)
     async with sessions() as session:
-        return await _inbox(page, visitor, session, "mine", None, status=status, trouble=told)
+        rows = await _rows(session, visitor, "mine", None)
+    return page.show("approvals/inbox.html", visitor, status, **rows, view="mine", trouble=told)
 
 
 @router.get("/approvals/{approval_id}")
@@ -120,19 +122,14 @@ def _word(action: str, comment: str, to: str) -> dict[str, Any]:
     return {"action": decided.decision, "comment": decided.comment}
 
 
-async def _inbox(
-    page: Page, visitor: Visitor, session: Any, view: str, cursor: str | None, *, status: int = 200, trouble: str = ""
-) -> Response:
+async def _rows(session: Any, visitor: Visitor, view: str, cursor: str | None) -> dict[str, Any]:
     asked = {"state": "open" if view != "done" else "approved"} | ({"assignee": "me"} if view != "open" else {})
-    query = ApprovalQuery.model_validate(asked | {"limit": _PAGE})
-    wanted = query.wanted(visitor.caller)
+    wanted = ApprovalQuery.model_validate(asked).wanted(visitor.caller)
     rows = await listing.page(session, visitor.caller, wanted, _LEAST_LEFT.decode(cursor), _PAGE)
     people = await listing.asked(session, [row.approval_id for row in rows])
     items = [ApprovalItem.of(row, people[row.approval_id], visitor.caller) for row in rows[:_PAGE]]
     last = rows[_PAGE - 1] if len(rows) > _PAGE else None
-    following = _LEAST_LEFT.encode((last.deadline_at, last.approval_id)) if last else ""
-    content = {"items": items, "view": view, "following": following, "trouble": trouble}
-    return page.show("approvals/inbox.html", visitor, status, **content)
+    return {"items": items, "following": _LEAST_LEFT.encode((last.deadline_at, last.approval_id)) if last else ""}
 
 
 async def _one(

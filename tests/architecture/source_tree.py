@@ -13,7 +13,19 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = tuple(sorted(folder.name for folder in ROOT.iterdir() if (folder / "__init__.py").is_file()))
 """Our own top-level packages; tests are none."""
 
-_LAYERS = ("domain", "runtime", "models", "store", "integrations", "activities", "workflows", "api", "workers", "cli")
+_LAYERS = (
+    "domain",
+    "runtime",
+    "models",
+    "store",
+    "integrations",
+    "activities",
+    "workflows",
+    "api",
+    "console",
+    "workers",
+    "cli",
+)
 _WRITTEN_BY_TOOLS = ("migrations/versions",)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
