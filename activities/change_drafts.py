@@ -32,6 +32,7 @@ from domain.posting.position import SalePosition
 from domain.pricing import OrderLineValue, PricedLine, PricedOrder, SoldAs
 from domain.refunding import MoneyBack, money_back
 from domain.shipping import ParcelStatus
+from models.columns import now
 from models.masters import Product
 from models.order import Order, OrderLine
 from store import changing, facts, flows, holds, invoices, orders, payments, shipping
@@ -258,7 +259,7 @@ async def _check_flow(session: AsyncSession, order: Order, worked_out: Draft) ->
     country = (worked_out.ship_to or order.ship_to).get("country", "")
     values = [line.value for line in worked_out.lines if line.wanted]
     changed = known | facts.of_content(values, worked_out.totals.total_minor, str(country))
-    in_force = await flows.in_force(session)
+    in_force = await flows.in_force_for(session, order.order_no, order.channel, now())
     if match_flow(in_force, known).key != match_flow(in_force, changed).key:
         raise OtherFlow(order_no=order.order_no, flow=order.flow_key)
 

@@ -332,7 +332,7 @@ class OrderActivities:
 
 
 def _leads_to(branch: BranchNode, label: str) -> str:
-    return next((case.next for case in branch.cases if case.label == label), branch.default)
+    return next((way.next for way in branch.ways if way.label == label), branch.default)
 
 
 async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None:

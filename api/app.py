@@ -20,6 +20,13 @@ from api.dependencies import PrincipalCache, refuse_undeclared
 from api.entities import accounts, rates
 from api.entities import routes as entities
 from api.errors import add_error_handlers
+from api.flows import drafting as flow_drafting
+from api.flows import publishing as flow_publishing
+from api.flows import reading as flow_reading
+from api.flows import ready as flow_ready
+from api.flows import sandbox as flow_sandbox
+from api.flows import trying as flow_trying
+from api.flows import vocabulary as flow_vocabulary
 from api.frame import RequestFrame
 from api.holds import routes as holds
 from api.inbox.hand_over import HandOver
@@ -77,6 +84,13 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     rates.router,
     payment_methods.router,
     webhooks.router,
+    flow_reading.router,
+    flow_drafting.router,
+    flow_trying.router,
+    flow_sandbox.router,
+    flow_ready.router,
+    flow_publishing.router,
+    flow_vocabulary.router,
     system.router,
 )
 

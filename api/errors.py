@@ -35,6 +35,8 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "discrepancy_not_found": (404, "No such discrepancy"),
     "delivery_not_found": (404, "No such delivery"),
     "approval_not_found": (404, "No such approval"),
+    "flow_not_found": (404, "No such flow, or no such version of it"),
+    "flow_draft_not_found": (404, "Nobody is drawing this flow"),
     # somebody else's to say
     "not_assignee": (403, "Others are asked to decide about this"),
     # asked for at the wrong moment
@@ -63,6 +65,13 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "stock_not_reserved": (409, "The goods are not reserved for this order"),
     "no_flow_matches": (409, "No flow applies to this order"),
     "flow_version_differs": (409, "This version of the flow has another content"),
+    "flow_draft_changed": (412, "Somebody has saved the draft meanwhile"),
+    "flow_has_problems": (409, "The flow has problems that are to be mended first"),
+    "sandbox_not_passed": (409, "No sandbox run of this very content has passed"),
+    "draft_not_of_this_hash": (409, "The draft is another one than was looked at"),
+    "nothing_to_roll_back": (409, "People have released nothing that could be taken back"),
+    "no_fallback_flow": (409, "Some orders would have no flow any more"),
+    "role_without_people": (409, "A node asks a role in which nobody is"),
     "no_legal_entity": (409, "The masters lack the legal entity that sells"),
     "entity_missing": (409, "The masters lack the legal entity that keeps the books"),
     "account_mapping_missing": (409, "No account is mapped to a role that is needed"),
@@ -167,7 +176,9 @@ def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
 
 
 async def _refused(request: Request, error: Refused) -> Response:
-    answer = Answer(error.status, error.code, error.detail, errors=error.errors, headers=error.headers)
+    answer = Answer(
+        error.status, error.code, error.detail, errors=error.errors, facts=error.facts, headers=error.headers
+    )
     return problem_response(request_id_of(request), answer)
 
 

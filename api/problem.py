@@ -49,11 +49,12 @@ class Refused(Exception):
         detail: str,
         *,
         errors: Sequence[FieldProblem] = (),
+        facts: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(code)
         self.status, self.code, self.detail = status, code, detail
-        self.errors = list(errors)
+        self.errors, self.facts = list(errors), facts
         self.headers = dict(headers or {})
 
 

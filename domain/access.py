@@ -46,6 +46,8 @@ class Permission(StrEnum):
     CHECKS_READ = "checks:read"
     CHECKS_EXPLAIN = "checks:explain"
     SYSTEM_READ = "system:read"
+    FLOWS_READ = "flows:read"
+    FLOWS_WRITE = "flows:write"
 
 
 PRICED = "orders:priced"
@@ -68,6 +70,7 @@ _OVERSIGHT = {
     Permission.PRODUCTS_READ,
     Permission.CUSTOMERS_READ,
     Permission.PEOPLE_READ,
+    Permission.FLOWS_READ,
 }
 _SALES = {
     *_COLLEAGUE,
@@ -107,7 +110,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     ),
     Role.SALES: frozenset(_SALES),
     Role.MANAGER: frozenset(
-        _SALES | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT},
+        _SALES | {Permission.INVOICES_READ, Permission.PEOPLE_READ, Permission.REFUNDS_GRANT, Permission.FLOWS_READ},
     ),
     # They settle what has gone up to them, and nothing else.
     Role.GM: frozenset(_OVERSIGHT | {Permission.ORDERS_RESOLVE}),
@@ -196,6 +199,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.CHECKS_READ,
             Permission.CHECKS_EXPLAIN,
             Permission.SYSTEM_READ,
+            Permission.FLOWS_READ,
+            Permission.FLOWS_WRITE,
         }
     ),
 }

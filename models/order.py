@@ -259,15 +259,3 @@ class OrderDecision(SQLModel, table=True):
     expression: str | None = None
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=Document)
     at: datetime = written_at()
-
-
-class FlowVersion(SQLModel, table=True):
-    """A published flow definition; immutable, known by its hash."""
-
-    __tablename__ = "flow_versions"
-
-    key: str = Field(primary_key=True)
-    version: int = Field(primary_key=True)
-    sha256: str
-    definition: dict[str, Any] = Field(sa_type=Document)
-    published_at: datetime = written_at()

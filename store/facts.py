@@ -4,12 +4,13 @@ What nothing records yet (risk) is left out: a condition that asks for it holds 
 guess.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
+from sqlalchemy import text, tuple_
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.pricing import OrderLineValue
@@ -46,6 +47,52 @@ async def of_order(session: AsyncSession, order: Order) -> dict[str, FactText]:
         "order.total_minor": order.total_minor,
         "payment.paid_minor": order.paid_minor,
     }
+
+
+async def of_last_orders(
+    session: AsyncSession, limit: int, since: datetime | None = None
+) -> AsyncIterator[list[tuple[Order, dict[str, FactText]]]]:
+    """The last orders with their facts, the newest first, some hundred at a time."""
+    after: tuple[datetime, str] | None = None
+    while limit > 0:
+        wanted = select(Order).order_by(col(Order.received_at).desc(), col(Order.order_no).desc())
+        if since is not None:
+            wanted = wanted.where(col(Order.received_at) >= since)
+        if after is not None:
+            wanted = wanted.where(tuple_(col(Order.received_at), col(Order.order_no)) < after)
+        page = (await session.exec(wanted.limit(min(limit, _PAGE)))).all()
+        if not page:
+            return
+        yield await _with_facts(session, page)
+        limit, after = limit - len(page), (page[-1].received_at, page[-1].order_no)
+        session.expunge_all()
+
+
+_PAGE = 500
+_BUYERS = text("""
+SELECT o.order_no, c.blacklisted,
+       (SELECT count(*) FROM orders b WHERE b.customer_id = o.customer_id AND b.received_at < o.received_at) AS orders
+FROM orders o LEFT JOIN customers c ON c.customer_id = o.customer_id WHERE o.order_no = ANY(:order_nos)
+""")
+
+
+async def _with_facts(session: AsyncSession, page: Sequence[Order]) -> list[tuple[Order, dict[str, FactText]]]:
+    order_nos = [order.order_no for order in page]
+    lines: dict[str, list[OrderLine]] = {order_no: [] for order_no in order_nos}
+    for line in await session.exec(select(OrderLine).where(col(OrderLine.order_no).in_(order_nos))):
+        if line.quantity > line.cancelled:
+            lines[line.order_no].append(line)
+    buyers = {row.order_no: row for row in await session.execute(_BUYERS, {"order_nos": order_nos})}
+    found = []
+    for order in page:
+        buyer = buyers[order.order_no]
+        customer = KnownCustomer(order.customer_level, buyer.orders, bool(buyer.blacklisted))
+        known = _facts(order, lines[order.order_no], customer)
+        known |= {"order.total_minor": order.total_minor, "payment.paid_minor": order.paid_minor}
+        known["order.deposit_refundable"] = order.deposit_refundable
+        known["order.above_credit"] = order.credit_state == credit.ABOVE
+        found.append((order, known))
+    return found
 
 
 def of_content(lines: Sequence[OrderLine | OrderLineValue], total_minor: int, country: str) -> dict[str, FactText]:

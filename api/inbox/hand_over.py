@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from domain.flow.definition import FlowSnapshot
 from domain.flow.scaling import scaled
 from runtime.database import Sessions
-from store import approvals, facts, flows, inbox, orders
+from store import approvals, facts, flow_library, flows, inbox, orders
 from store.inbox import Pending
 from workflows.order.contract import FactSignal, OrderInput
 from workflows.order.handle import OrderHandle
@@ -50,7 +50,8 @@ async def load_input(session: AsyncSession, order_no: str, time_scale: float) ->
     order = await orders.get(session, order_no)
     flow, fingerprint = await flows.get(session, order.flow_key, order.flow_version)
     known = await facts.of_order(session, order)
-    snapshot = FlowSnapshot(flow=scaled(flow, time_scale), fingerprint=fingerprint)
+    whole = await flow_library.resolved(session, flow)
+    snapshot = FlowSnapshot(flow=scaled(whole, time_scale), fingerprint=fingerprint)
     return OpenOrder(OrderInput(order_no, snapshot, known), order.closed_at is not None)
 
 

@@ -16,6 +16,7 @@ from api.orders.schemas import LineSent, PlaceOrder
 from api.problem import FieldProblem, Refused, in_body, unprocessable
 from domain.errors import DomainError
 from domain.flow.definition import FlowDefinition
+from domain.flow.releases import Release, flows_for
 from domain.money import MAX_MINOR
 from domain.order import is_given_away
 from domain.order_number import order_number
@@ -65,14 +66,18 @@ class FlowsInForce:
     """The flows in force as they were at most ten seconds ago, so that an order costs no query for them."""
 
     def __init__(self) -> None:
-        self._flows: Sequence[FlowDefinition] = ()
+        self._releases: Sequence[Release] = ()
         self._read_at = 0.0
 
-    async def get(self, session: AsyncSession) -> Sequence[FlowDefinition]:
-        """The newest version of every flow."""
-        if not self._flows or time.monotonic() - self._read_at > _FLOWS_KEPT_S:
-            self._flows, self._read_at = await flows.in_force(session), time.monotonic()
-        return self._flows
+    async def get(self, session: AsyncSession, draft: OrderDraft) -> Sequence[FlowDefinition]:
+        """The version of every flow that the order takes if it is placed now."""
+        if not self._releases or time.monotonic() - self._read_at > _FLOWS_KEPT_S:
+            self._releases, self._read_at = await flows.releases(session), time.monotonic()
+        return flows_for(self._releases, draft.order_no, draft.channel, now())
+
+    def forget(self) -> None:
+        """Afterwards the next order reads them anew; called in the process that changes them."""
+        self._releases = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Intake:
         draft = draft_of(submission, sender)
         message = _message(submission, sender)
         async with self.sessions() as session, session.begin():
-            placed = await placing.place(session, draft, message, await self.flows.get(session))
+            placed = await placing.place(session, draft, message, await self.flows.get(session, draft))
         if not placed.repeated:
             send(self.hand_over, placed.inbox_id, message)
         return placed

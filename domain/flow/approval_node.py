@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.flow.parts import Duration, FlowPart, Link, Name, NodeBase, NodeId, Reference, Registry, Reminder
+from domain.flow.parts import Duration, FlowPart, Link, Name, NodeBase, NodeId, Reference, Registry, Reminder, named_in
 
 PersonId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:@+~-]*$")]
 CalendarId = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")]
@@ -18,7 +18,7 @@ class Approver(FlowPart):
     """Who is asked: a person, everybody with a role, or the superior of those asked before or of the submitter."""
 
     user: PersonId | None = None
-    role: Name | None = None
+    role: Annotated[Name, named_in(Registry.ROLE)] | None = None
     superior_of: Literal["assignee", "submitter"] | None = None
 
     @model_validator(mode="after")
@@ -35,7 +35,7 @@ class Clock(FlowPart):
     """`always` counts every minute, `working_hours` those of the calendar `id`."""
 
     kind: Literal["always", "working_hours"] = "always"
-    id: CalendarId | None = None
+    id: Annotated[CalendarId, named_in(Registry.CALENDAR)] | None = None
 
     @model_validator(mode="after")
     def _hours_have_a_calendar(self) -> Self:
@@ -88,7 +88,7 @@ class ApprovalNode(NodeBase):
     escalate: Annotated[tuple[Level, ...], Field(max_length=20)] = ()
     on_exhausted: Literal["rejected", "approved"] = "rejected"
     comment_required: tuple[Literal["approved", "rejected", "returned"], ...] = ()
-    hold_reason: Name = "approval_rejected"
+    hold_reason: Annotated[Name, named_in(Registry.HOLD_REASON)] = "approval_rejected"
     grants: Literal["credit"] | None = None
     outcomes: Outcomes
 

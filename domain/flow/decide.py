@@ -32,9 +32,9 @@ def decide(branch: BranchNode, facts: Facts) -> Decision:
 
     Raises `ConditionFailed` when a condition cannot be decided; a later case or the default is never taken instead.
     """
-    for case in branch.cases:
-        if compile_condition(case.when).holds(facts):
-            return Decision(case.label, case.when, case.next)
+    for way in branch.ways:
+        if compile_condition(way.when).holds(facts):
+            return Decision(way.label, way.when, way.next)
     return Decision(DEFAULT, "", branch.default)
 
 

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from domain.flow.nodes import Node
-from domain.flow.parts import ConditionText, FlowPart, NodeId, Text
+from domain.flow.parts import ConditionText, FlowKey, FlowPart, NodeId, Text
 
 MAX_NODES = 500
 
@@ -58,7 +58,7 @@ class FlowDefinition(FlowPart):
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
     schema_id: Literal["orderflow/1"] = Field(alias="schema")
-    key: NodeId
+    key: FlowKey
     version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
     title: Title
     match: Match | None = None
@@ -69,12 +69,16 @@ class FlowDefinition(FlowPart):
     def canonical_json(self) -> str:
         """The same text for every spelling of the same flow: keys sorted, defaults left out, durations normalised."""
         content = self.model_dump(mode="json", exclude_defaults=True)
-        return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return _canonical(content)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON in UTF-8, as 64 lower-case hexadecimal digits."""
-        return hashlib.sha256(self.canonical_json.encode()).hexdigest()
+        """SHA-256 of the canonical JSON without the version, as 64 lower-case hexadecimal digits.
+
+        The version is a label that publishing gives: the same content is the same flow under any number.
+        """
+        content = self.model_dump(mode="json", exclude_defaults=True, exclude={"version"})
+        return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
 
 class FlowSnapshot(FlowPart):
@@ -97,3 +101,7 @@ class FlowSnapshot(FlowPart):
             "flow": self.flow.model_dump(mode="json", exclude_defaults=True),
             "fingerprint": self.fingerprint,
         }
+
+
+def _canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

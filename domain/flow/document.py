@@ -1,5 +1,7 @@
 """From a flow's text to its definition. Hostile text is refused before it costs memory or time."""
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -70,6 +72,47 @@ def read_yaml(text: str) -> object:
     except (yaml.YAMLError, ValueError):
         detail = "not readable as YAML"
     raise FlowRefused((Problem("", "document", detail),))
+
+
+def read_document(sent: object) -> dict[str, Any]:
+    """The mapping that YAML text says, or that plain data is, if it is no larger and no deeper than a flow may be.
+
+    Raises `FlowRefused`.
+    """
+    if isinstance(sent, str):
+        sent = read_yaml(sent)
+    try:
+        if not isinstance(sent, dict):
+            raise _Refusal("should be a mapping of names")
+        _refuse_deep(sent)
+        if len(json.dumps(sent, ensure_ascii=False, allow_nan=False).encode()) > MAX_BYTES:
+            raise _Refusal(f"larger than {MAX_BYTES // 1024} KB")
+    except _Refusal as refusal:
+        detail = str(refusal)
+    except (ValueError, TypeError):
+        # Lone surrogates, what is no number, and what YAML reads as a day.
+        detail = "contains what JSON cannot say"
+    else:
+        return sent
+    raise FlowRefused((Problem("", "document", detail),))
+
+
+def _refuse_deep(document: dict[str, Any]) -> None:
+    """Without recursion, level by level; a text that the database could not keep is refused, too."""
+    level: list[object] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return
+    raise _Refusal(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, str) and "\x00" in value:
+        raise _Refusal("contains a NUL character")
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list) else ()
 
 
 def schema_problems(fault: ValidationError) -> tuple[Problem, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from domain.flow.definition import FlowDefinition
+from domain.flow.parallel import one_after_the_other
 from domain.flow.parts import Link, NodeBase
 
 Passable = Callable[[str, Link], bool]
@@ -15,15 +16,20 @@ def anywhere(_node_id: str, _link: Link) -> bool:
 
 
 class FlowGraph:
-    """Links that lead nowhere are left out of the walks and named in ``dangling`` as (node, link)."""
+    """Links that lead nowhere are left out of the walks and named in ``dangling`` as (node, link).
 
-    def __init__(self, flow: FlowDefinition) -> None:
+    Branches that run at the same time are walked one after the other: whoever is past the join has been through all of
+    them. `backwards` walks them in the other order, because no step of one may count on a step of another.
+    """
+
+    def __init__(self, flow: FlowDefinition, *, backwards: bool = False) -> None:
         self.nodes: Mapping[str, NodeBase] = flow.nodes
         self.links: dict[str, list[Link]] = {node_id: [] for node_id in flow.nodes}
         self.sources: dict[str, set[str]] = defaultdict(set)
         self.dangling: list[tuple[str, Link]] = []
+        in_turn = one_after_the_other(flow.nodes, backwards=backwards)
         for node_id, node in flow.nodes.items():
-            for link in node.links():
+            for link in in_turn.get(node_id) or node.links():
                 if link.target not in flow.nodes:
                     self.dangling.append((node_id, link))
                     continue

@@ -7,12 +7,14 @@ checks ask nothing else, so a new kind is one class and its entry in `Node`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.flow.approval_node import ApprovalNode
+from domain.flow.decision_table import DecisionTable
 from domain.flow.parts import (
     ConditionText,
     Duration,
@@ -26,7 +28,9 @@ from domain.flow.parts import (
     Registry,
     Reminder,
     Text,
+    named_in,
 )
+from domain.flow.structure_nodes import OutcomeName, ParallelNode, SetNode, SubflowNode
 
 
 class Retry(FlowPart):
@@ -37,8 +41,8 @@ class ActionNode(NodeBase):
     """Do one action. Without ``on_error`` a failure holds the order at this very node (retry or cancel)."""
 
     kind: Literal["action"]
-    action: Name
-    compensate: Name | None = None
+    action: Annotated[Name, named_in(Registry.ACTION)]
+    compensate: Annotated[Name, named_in(Registry.COMPENSATION)] | None = None
     retry: Retry | None = None
     next: NodeId
     on_error: NodeId | None = None
@@ -65,25 +69,51 @@ class Case(FlowPart):
     next: NodeId
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way out of a branch: the label under which it is recorded, its condition, and the field that names its node."""
+
+    label: str
+    when: str
+    next: str
+    field: str
+
+
 class BranchNode(NodeBase):
-    """Take the first case whose condition holds, otherwise the default."""
+    """Take the first case whose condition holds, otherwise the default. The cases may be the rows of a table."""
 
     kind: Literal["branch"]
-    cases: Annotated[tuple[Case, ...], Field(min_length=1, max_length=50)]
+    cases: Annotated[tuple[Case, ...], Field(max_length=50)] = ()
+    table: DecisionTable | None = None
     default: NodeId
 
-    def links(self) -> Iterator[Link]:
+    @property
+    def ways(self) -> Iterator[Way]:
+        """Every case or row, in the order in which they are asked."""
         for index, case in enumerate(self.cases):
-            yield Link(f"cases[{index}].next", case.next)
+            yield Way(case.label, case.when, case.next, f"cases[{index}]")
+        if self.table is not None:
+            for index, row in enumerate(self.table.rows):
+                yield Way(row.label, self.table.condition(row), row.next, f"table.rows[{index}]")
+
+    def links(self) -> Iterator[Link]:
+        for way in self.ways:
+            yield Link(f"{way.field}.next", way.next)
         yield Link("default", self.default)
 
+    def references(self) -> Iterator[Reference]:
+        for index, name in enumerate(self.table.inputs if self.table else ()):
+            yield Reference(f"table.inputs[{index}]", Registry.FACT, name)
+
     def conditions(self) -> Iterator[tuple[str, str]]:
-        for index, case in enumerate(self.cases):
-            yield f"cases[{index}].when", case.when
+        for way in self.ways:
+            yield (f"{way.field}.when" if self.table is None else way.field), way.when
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
-        labels = [case.label for case in self.cases]
+        if bool(self.cases) == (self.table is not None):
+            raise ValueError("should have either cases or a table")
+        labels = [way.label for way in self.ways]
         if "default" in labels or len(set(labels)) < len(labels):
             raise ValueError("labels of cases should differ from each other and from 'default'")
         return self
@@ -97,9 +127,9 @@ class WaitNode(NodeBase):
     """
 
     kind: Literal["wait"]
-    event: Name
+    event: Annotated[Name, named_in(Registry.EVENT)]
     timeout: Duration | None = None
-    timeout_at: Name | None = None
+    timeout_at: Annotated[Name, named_in(Registry.MOMENT)] | None = None
     remind: Annotated[tuple[Reminder, ...], Field(max_length=20)] = ()
     next: NodeId
     on_timeout: NodeId
@@ -138,7 +168,7 @@ class TimerNode(NodeBase):
 
     kind: Literal["timer"]
     duration: Duration | None = None
-    until: Name | None = None
+    until: Annotated[Name, named_in(Registry.MOMENT)] | None = None
     next: NodeId
 
     @property
@@ -163,8 +193,8 @@ class NotifyNode(NodeBase):
     """Tell the audience. Delivery is the relay's business: the flow goes on at once and never fails here."""
 
     kind: Literal["notify"]
-    event: Name
-    audience: Annotated[tuple[Name, ...], Field(min_length=1, max_length=20)]
+    event: Annotated[Name, named_in(Registry.NOTICE)]
+    audience: Annotated[tuple[Annotated[Name, named_in(Registry.AUDIENCE)], ...], Field(min_length=1, max_length=20)]
     template: Name | None = None
     next: NodeId
 
@@ -203,7 +233,7 @@ class ExceptionNode(NodeBase):
 
     kind: Literal["exception"]
     reason_required: Annotated[bool, Field(strict=True)] = True
-    queue: Name = "ops"
+    queue: Annotated[Name, named_in(Registry.QUEUE)] = "ops"
     choices: Annotated[tuple[Choice, ...], Field(min_length=1, max_length=len(Choice))]
     sla: Duration | None = None
     targets: Annotated[tuple[NodeId, ...], Field(max_length=50)] = ()
@@ -234,8 +264,10 @@ class Result(StrEnum):
 
 
 class EndNode(NodeBase):
+    """The flow has ended. One that takes orders ends with a `Result`; one that others call, with a word of its own."""
+
     kind: Literal["end"]
-    result: Result
+    result: Annotated[Result | OutcomeName, Field(union_mode="left_to_right")]
 
 
 Node = Annotated[
@@ -245,6 +277,9 @@ Node = Annotated[
     | WaitNode
     | TimerNode
     | NotifyNode
+    | ParallelNode
+    | SubflowNode
+    | SetNode
     | CompensateNode
     | ExceptionNode
     | EndNode,

@@ -164,10 +164,14 @@ class FactKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A name that conditions may read. ``absent`` is its value for an order that has none; None: it must be given."""
+    """A name that conditions may read. ``absent`` is its value for an order that has none; None: it must be given.
+
+    ``settable``: a flow itself may say it, for its own conditions further on; everything else comes from the records.
+    """
 
     kind: FactKind
-    absent: str | None = None
+    absent: bool | str | tuple[str, ...] | None = None
+    settable: bool = False
 
 
 FACTS: Mapping[str, Fact] = {
@@ -201,7 +205,12 @@ FACTS: Mapping[str, Fact] = {
     "payment.paid_in_full": Fact(FactKind.BOOL),
     "shipment.returned": Fact(FactKind.BOOL),
     "risk.score": Fact(FactKind.INT),
+    "flow.label": Fact(FactKind.TEXT, absent="", settable=True),
+    "flow.urgent": Fact(FactKind.BOOL, absent=False, settable=True),
+    "flow.tags": Fact(FactKind.TEXTS, absent=(), settable=True),
 }
+
+SETTABLE: frozenset[str] = frozenset(name for name, fact in FACTS.items() if fact.settable)
 
 MOMENTS: frozenset[str] = frozenset(name for name, fact in FACTS.items() if fact.kind is FactKind.MOMENT)
 

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Standing, has_ended
 
 from workflows import options, search_attributes
-from workflows.order.contract import CancelRequest, OrderInput, ResolveRequest
+from workflows.order.contract import CancelRequest, FactText, OrderInput, ResolveRequest
 from workflows.order.steps import CARRIER, STEPS, Call, Party
 
 Payload = TypeVar("Payload")
@@ -55,6 +55,10 @@ class Course:
         # Visits of a node that somebody, or goods that came in, asked for: they do not count against its limit.
         self.sent_back: dict[str, int] = {}
         self.undo: list[str] = []
+        # What the flow itself has said of the order, for conditions further on.
+        self.said: dict[str, FactText] = {}
+        # Where the branches of parallel nodes stand that are not finished, by node and number of the branch.
+        self.branches: dict[str, dict[int, str]] = {}
         self.standing = Standing(payment_terms=str(order.facts.get("payment.terms", "prepaid")))
         self.trouble: Trouble | None = None
         self.resolution: ResolveRequest | None = None
@@ -165,6 +169,8 @@ class Course:
         self.at = self.flow.start
         self.trouble, self.resolution, self.held, self.woken = None, None, False, False
         self.changing, self.begins_anew = False, False
+        self.said.clear()
+        self.branches.clear()
         self.tell("changed: begins anew")
         self.show(search_attributes.HOLD.value_set([]), search_attributes.WAITING_FOR.value_unset())
 

@@ -29,7 +29,7 @@ from workflows.order.course import Course, StepFailed, Trouble
 from workflows.order.escalation import escalate_overdue
 from workflows.order.giving_back import give_back_surplus
 from workflows.order.inlet import HearsFacts, Inlet
-from workflows.order.nodes import end, node_at, run_node
+from workflows.order.nodes import end, node_at, take_step
 from workflows.order.nodes.compensate import repeat, undo_all
 from workflows.order.nodes.end import Ended
 from workflows.order.nodes.exception import objection
@@ -44,9 +44,9 @@ class OrderWorkflow(HearsFacts):
 
     Signals bring facts and decisions (`payment_settled`, `parcel_scanned`, `stock_replenished`, `approval_decided`,
     `hold_decided`); updates ask for something (`cancel` before goods have left, `resolve_exception` while the order is
-    held, `hold_order` and `change_order` before it ships); `state` tells how it stands. An order that is broken off is
-    undone in reverse: parcels voided, invoices credited, money refunded, stock released. One that was changed goes
-    through its flow anew.
+    held, `hold_order` and `change_order` before it ships); `state` tells how it stands, `visited` where it has been.
+    An order that is broken off is undone in reverse: parcels voided, invoices credited, money refunded, stock released.
+    One that was changed goes through its flow anew.
     """
 
     @workflow.init
@@ -100,24 +100,10 @@ class OrderWorkflow(HearsFacts):
         """The story of any order: node after node of its flow, until one says that it has ended."""
         course = self._course
         while True:
-            course.heed()
-            course.enter()
-            try:
-                following = self._visited_too_often() or await run_node(course)
-            except StepFailed as failed:
-                following = course.to_lane(None, Trouble(course.at, failed.reason))
+            following = await take_step(course)
             if isinstance(following, Ended):
                 return following.result
             course.at = following
-
-    def _visited_too_often(self) -> str | None:
-        """The lane, for a node entered more often than the flow allows; being sent back allows one visit more."""
-        course = self._course
-        limit = node_at(course).max_visits
-        if limit is None or course.visit <= limit + course.sent_back.get(course.at, 0):
-            return None
-        course.visits[course.at] -= 1
-        return course.to_lane(None, Trouble(course.at, "visits_exhausted"))
 
     async def _stop(self, story: asyncio.Task[str]) -> None:
         story.cancel()
@@ -277,6 +263,10 @@ class OrderWorkflow(HearsFacts):
     @workflow.query(description="How the order stands")
     def state(self) -> Standing:
         return self._course.standing
+
+    @workflow.query(description="The nodes that the order has come to, each once")
+    def visited(self) -> list[str]:
+        return list(self._course.visits)
 
     def _too_late_to_cancel(self) -> bool:
         return self._course.standing.handed_over or self._is_over()

@@ -16,9 +16,22 @@ with workflow.unsafe.imports_passed_through():
         TimerNode,
         WaitNode,
     )
+    from domain.flow.structure_nodes import ParallelNode, SetNode
 
-from workflows.order.course import LANE, Course
-from workflows.order.nodes import action, approval, branch, compensate, end, exception, notify, timer, wait
+from workflows.order.course import LANE, Course, StepFailed, Trouble
+from workflows.order.nodes import (
+    action,
+    approval,
+    branch,
+    compensate,
+    end,
+    exception,
+    notify,
+    parallel,
+    set_fact,
+    timer,
+    wait,
+)
 from workflows.order.nodes.end import Ended
 
 _OWN_LANE = ExceptionNode(kind="exception", choices=(Choice.RETRY, Choice.CANCEL))
@@ -27,6 +40,25 @@ _OWN_LANE = ExceptionNode(kind="exception", choices=(Choice.RETRY, Choice.CANCEL
 def node_at(course: Course) -> Node:
     """The node that the order is at; nodes without an exception lane of their own share a built-in one."""
     return _OWN_LANE if course.at == LANE else course.flow.nodes[course.at]
+
+
+async def take_step(course: Course) -> str | Ended:
+    """Enters the node that the order is at and does what it says; returns the next node's id, or the end."""
+    course.heed()
+    course.enter()
+    try:
+        return _visited_too_often(course) or await run_node(course)
+    except StepFailed as failed:
+        return course.to_lane(None, Trouble(course.at, failed.reason))
+
+
+def _visited_too_often(course: Course) -> str | None:
+    """The lane, for a node entered more often than the flow allows; being sent back allows one visit more."""
+    limit = node_at(course).max_visits
+    if limit is None or course.visit <= limit + course.sent_back.get(course.at, 0):
+        return None
+    course.visits[course.at] -= 1
+    return course.to_lane(None, Trouble(course.at, "visits_exhausted"))
 
 
 async def run_node(course: Course) -> str | Ended:
@@ -40,13 +72,26 @@ async def run_node(course: Course) -> str | Ended:
             return await branch.run(course, node)
         case WaitNode() as node:
             return await wait.run(course, node)
-        case TimerNode() as node:
-            return await timer.run(course, node)
-        case NotifyNode() as node:
-            return await notify.run(course, node)
-        case CompensateNode() as node:
-            return await compensate.run(course, node)
+        case ParallelNode() as node:
+            return await parallel.run(course, node, take_step)
         case ExceptionNode() as node:
             return await exception.run(course, node)
         case EndNode() as node:
             return await end.run(course, node)
+        case NotifyNode() | SetNode() | TimerNode() | CompensateNode() as node:
+            return await _pass(course, node)
+    # What an order carries has the nodes of the flows that it calls in it, and no call.
+    raise RuntimeError(f"no node is of this kind in an order: {course.at}")
+
+
+async def _pass(course: Course, node: NotifyNode | SetNode | TimerNode | CompensateNode) -> str:
+    """Nodes from which there is one way on."""
+    match node:
+        case NotifyNode():
+            return await notify.run(course, node)
+        case SetNode():
+            return await set_fact.run(course, node)
+        case TimerNode():
+            return await timer.run(course, node)
+        case CompensateNode():
+            return await compensate.run(course, node)

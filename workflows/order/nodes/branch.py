@@ -12,9 +12,8 @@ from workflows.order.course import Course, StepFailed, Trouble
 async def run(course: Course, node: BranchNode) -> str:
     """The node that the decision leads to, or the exception lane when a condition cannot be decided."""
     flow = course.flow
-    asked = BranchInput(
-        course.order_no, course.at, course.visit, flow.key, flow.version, node, dict(course.order.facts)
-    )
+    facts = course.order.facts | course.said
+    asked = BranchInput(course.order_no, course.at, course.visit, flow.key, flow.version, node, facts)
     try:
         decided = await course.local(OrderActivities.decide_branch, asked, f"branch {course.at}")
     except StepFailed as failed:

@@ -25,10 +25,10 @@ async def run(course: Course, node: EndNode) -> Ended | str:
     if course.unbooked:
         return course.to_lane(None, Trouble(course.at, course.unbooked[0], opened=True))
     try:
-        await close(course, node.result.value)
+        await close(course, str(node.result))
     except StepFailed as failed:
         return course.to_lane(None, Trouble(course.at, failed.reason))
-    return Ended(node.result.value)
+    return Ended(str(node.result))
 
 
 async def close(course: Course, result: str) -> StepResult:

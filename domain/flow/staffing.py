@@ -1,0 +1,52 @@
+"""Whether there is anybody whom a flow's approvals and lanes could ask."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from domain.errors import DomainError
+from domain.flow.approval_node import ApprovalNode, Approver
+from domain.flow.definition import FlowDefinition
+from domain.flow.nodes import ExceptionNode
+from domain.flow.vocabulary import QUEUES, Role
+
+
+class RoleWithoutPeople(DomainError):
+    """A node would ask a role in which nobody is, and has no fallback in which anybody is."""
+
+    code = "role_without_people"
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Who works here now: their ids, and the roles that at least one of them has."""
+
+    people: frozenset[str]
+    roles: frozenset[str]
+
+    def has(self, approver: Approver) -> bool:
+        """Whether the approver names anybody. Whose superior is meant is known only when an order is there."""
+        if approver.user is not None:
+            return approver.user in self.people
+        return approver.role is None or approver.role in self.roles
+
+
+def require_staffed(flow: FlowDefinition, staff: Staff) -> None:
+    """Return when every node that asks people has somebody to ask; raises RoleWithoutPeople otherwise."""
+    for node, role in unstaffed(flow, staff):
+        raise RoleWithoutPeople(f"{node} asks {role}, and nobody is there", node=node, role=role)
+
+
+def unstaffed(flow: FlowDefinition, staff: Staff) -> Iterator[tuple[str, str]]:
+    """Each node that would find nobody, and whom it asks."""
+    for node_id, node in flow.nodes.items():
+        if isinstance(node, ApprovalNode):
+            if not any(map(staff.has, node.assignees)) and not staff.has(node.on_no_assignee):
+                yield node_id, _names(node.assignees)
+        elif isinstance(node, ExceptionNode):
+            owner = QUEUES.get(node.queue, Role.OPERATIONS)
+            if not staff.roles & {owner, Role.OPERATIONS, Role.ADMIN}:
+                yield node_id, owner.value
+
+
+def _names(approvers: Collection[Approver]) -> str:
+    return ", ".join(one.role or one.user or "" for one in approvers)
