@@ -22,6 +22,8 @@ from api.app import create_app as create_api
 from api.errors import is_temporal_away, request_id_of
 from api.problem import Refused
 from console.approvals import routes as approvals
+from console.flows import routes as flows
+from console.flows.door import create_door
 from console.guard import HOME, NotEntered, PasswordDue, no_forgery, refuse_undeclared_pages
 from console.home import routes as home
 from console.lane import routes as lane
@@ -31,7 +33,7 @@ from console.pages import Page
 from domain.errors import DomainError
 from runtime.settings import Settings, load_settings
 
-ROUTERS: Final = (home.router, login.router, orders.router, approvals.router, lane.router)
+ROUTERS: Final = (home.router, login.router, orders.router, approvals.router, lane.router, flows.router)
 _STATIC: Final = Path(__file__).parent / "static"
 _log = structlog.get_logger(__name__)
 
@@ -62,9 +64,11 @@ def create_pages(api: FastAPI) -> FastAPI:
         pages.exception_handler(away)(_away)
     for unreached in (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError, RuntimeError):
         pages.exception_handler(unreached)(_temporal_away)
+    pages.exception_handler(Exception)(_failed)
     for router in ROUTERS:
         pages.include_router(router)
     refuse_undeclared_pages(pages)
+    pages.mount("/door", create_door(api))
     pages.mount("/static", _Kept(directory=_STATIC))
     return pages
 

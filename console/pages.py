@@ -72,7 +72,7 @@ class Page:
         self.request = request
         self.words = Words(language_of(request))
 
-    def show(self, template: str, visitor: Visitor | None, status: int = 200, **content: Any) -> HTMLResponse:
+    def show(self, template: str, visitor: Visitor | None, status: int = 200, /, **content: Any) -> HTMLResponse:
         """The page; what was said about the last click is said once."""
         said = self._said()
         body = templates.get_template(template).render(
