@@ -91,6 +91,9 @@ export class Flow {
   /** Between two steps: what led on leads here, and from here to where it led. */
   insert(id, link) {
     this.change(() => {
+      const at = this.layout[id];
+      for (const [other, spot] of Object.entries(this.layout)) if (other !== id && spot.y > at.y) this.layout[other] = { x: spot.x, y: spot.y + 120 };
+      Object.assign(at, { x: this.layout[link.to]?.x ?? at.x, y: at.y + 30 });
       setAt(this.nodes[link.from], link.field, id);
       const way = this.ways(id).find((one) => !one.to) ?? this.ways(id)[0];
       if (way) setAt(this.nodes[id], way.field, link.to);
@@ -177,10 +180,15 @@ export function firstValue(schema, root) {
   if (found.format === "duration") return "PT30M";
   if (found["x-condition"]) return "true";
   switch (found.type) {
-    case "array": return Array.from({ length: found.minItems ?? 0 }, () => firstValue(found.items, root));
+    case "array": return Array.from({ length: found.minItems ?? 0 }, () => firstEntry(found.items, root));
     case "object": return Object.fromEntries((found.required ?? []).map((name) => [name, firstValue(found.properties[name], root)]));
     case "boolean": return false;
     case "integer": return found.minimum ?? 1;
     default: return "";
   }
+}
+
+function firstEntry(schema, root) {
+  const found = plain(schema, root).schema;
+  return found.properties?.role && found.properties?.superior_of ? { role: "manager" } : firstValue(found, root);
 }

@@ -9,33 +9,36 @@ const REGISTRIES = { action: "actions", event: "events", notice: "notices", audi
 
 /** Fields for the value under `schema`; `onChange` gets the whole new value. */
 export function fieldsOf(value, schema, root, context, onChange) {
-  return Object.entries(schema.properties ?? {})
+  const made = Object.entries(schema.properties ?? {})
     .filter(([name]) => !(name === "kind" && schema.properties.kind.const))
     .map(([name, part]) => {
       const say = (to) => { const next = { ...value }; if (to === undefined || to === null) delete next[name]; else next[name] = to; onChange(next); };
       return field(name, value[name], part, root, { ...context, required: (schema.required ?? []).includes(name) }, say);
     });
+  const rare = made.filter((one) => one.matches(".field-rare"));
+  const usual = made.filter((one) => !rare.includes(one));
+  return rare.length ? [...usual, el("details", {}, el("summary", { class: "hint" }, t("more")), el("div", { class: "rare" }, rare))] : usual;
 }
 
 function field(name, value, part, root, context, say) {
   const { schema, optional } = plain(part, root);
   const label = fieldName(name);
   const free = optional || !context.required;
-  const control = controlOf(name, value, schema, root, { ...context, free, label }, say);
+  const control = controlOf(name, value, schema, root, { ...context, free, label, instead: part.default ?? undefined }, say);
   const grouped = control.matches("div, fieldset");
   const rare = ["max_visits", "template", "retry", "table", "version", "returned", "withdrawn", "delegation", "cc", "id"].includes(name) && value === undefined;
   return el(grouped ? "div" : "label", { class: `field${rare ? " field-rare" : ""}` }, el("span", { class: "field-name" }, label), control);
 }
 
 function controlOf(name, value, schema, root, context, say) {
-  const { vocabulary, flow, id, free, label } = context;
-  const none = free ? [["", t("none")]] : [];
+  const { vocabulary, flow, id, free, label, instead } = context;
+  const none = free ? [["", typeof instead === "string" ? fieldName(instead) : t("none")]] : [];
   const given = (to) => say(to === "" ? undefined : to);
   if (schema["x-link"]) return choice([["", t("nowhere yet")], ...Object.keys(flow.nodes).filter((one) => one !== id).map((one) => [one, one])], value, (to) => say(to === "" && !free ? "" : to || undefined));
   if (schema["x-condition"]) return conditionField(value, vocabulary, say, label);
   if (schema["x-registry"]) return choice([...none, ...names(schema["x-registry"], vocabulary)], value, given);
   if (name === "flow") return choice(vocabulary.subflows.map((one) => [one.key, titleOf(one.title) || one.key]), value, given);
-  if (schema.format === "duration") return spanField(value, say, { optional: free, label });
+  if (schema.format === "duration") return spanField(value ?? instead, say, { optional: free, label });
   if (schema.enum) return choice([...none, ...schema.enum.map((one) => [one, fieldName(one)])], value, given);
   if (schema.anyOf) return anyOf(value, schema, given, root);
   switch (schema.type) {
@@ -70,19 +73,22 @@ function listOf(value, schema, root, context, say) {
   }
   const replace = (index, to) => say(value.map((one, at) => (at === index ? to : one)));
   const items = value.map((item, index) => el("div", { class: "item" },
-    inner.properties ? el("fieldset", { class: "group" }, item_fields(item, inner, root, context, (to) => replace(index, to))) : controlOf("", item, inner, root, { ...context, free: false, label: `${context.label} ${index + 1}` }, (to) => replace(index, to)),
+    inner.properties ? el("fieldset", { class: "group" }, itemFields(item, inner, root, context, (to) => replace(index, to))) : controlOf("", item, inner, root, { ...context, free: false, label: `${context.label} ${index + 1}` }, (to) => replace(index, to)),
     el("button", { type: "button", class: "plain small cross", "aria-label": `${t("Remove")} ${context.label} ${index + 1}`, on: { click: () => say(value.filter((_one, at) => at !== index)) } }, "×")));
-  const add = el("button", { type: "button", class: "small", on: { click: () => say([...value, fresh(inner, root)]) } }, t("Add an item"));
+  const add = el("button", { type: "button", class: "small", on: { click: () => say([...value, fresh(inner, root, value.length + 1)]) } }, t("Add an item"));
   return el("div", { class: "items" }, items, add);
 }
 
 // A person, a role, or a superior: one of the three, and most often a role.
-function fresh(inner, root) {
+function fresh(inner, root, number) {
   if (inner.properties?.role && inner.properties?.superior_of) return { role: "manager" };
-  return firstValue(inner, root);
+  const made = firstValue(inner, root);
+  if (inner.properties?.label) made.label = t("Case {n}", { n: number });
+  if (inner.properties?.to?.type === "array") made.to = [{ superior_of: "assignee" }];
+  return made;
 }
 
-function item_fields(item, inner, root, context, say) {
+function itemFields(item, inner, root, context, say) {
   if (!(inner.properties.role && inner.properties.superior_of)) return fieldsOf(item, inner, root, context, say);
   const which = ["role", "superior_of", "user"].find((name) => item[name] !== undefined) ?? "role";
   const firsts = { role: "manager", superior_of: "assignee", user: "" };
