@@ -30,7 +30,7 @@ export class Canvas {
   draw({ problems = new Map(), chosen = "", lit = new Set(), litLinks = new Set() } = {}) {
     this.shown = { problems, chosen, lit };
     this.#drawing = true;
-    const nodes = Object.keys(this.flow.nodes).map((id) => ({ id, type: "card", ...this.#spot(id), properties: { stamp: JSON.stringify([this.flow.nodes[id], problems.get(id) ?? "", chosen === id, lit.has(id), this.flow.definition.start === id]) } }));
+    const nodes = Object.keys(this.flow.nodes).map((id) => ({ id, type: "card", ...this.#spot(id), properties: { stamp: JSON.stringify([this.flow.nodes[id], problems.get(id) ?? "", chosen === id, lit.has(id), lit.size > 0, this.flow.definition.start === id]) } }));
     const edges = this.flow.links().filter((link) => this.flow.nodes[link.to]).map((link) => ({ id: `${link.from}/${link.field}`, type: "way", sourceNodeId: link.from, targetNodeId: link.to, text: ["next", "on_error"].includes(link.field) ? "" : wayName(link), properties: { lit: litLinks.has(`${link.from}>${link.to}`), trouble: /error|timeout|rejected/.test(link.field) } }));
     this.#lf.renderRawData({ nodes, edges });
     this.#drawing = false;
