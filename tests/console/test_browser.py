@@ -49,6 +49,7 @@ class Town:
 @pytest.fixture(scope="module")
 def town(open_dir: Path) -> Iterator[Town]:
     data = open_dir / "console"
+    expect.set_options(timeout=PATIENCE_MS)
     with chromium() as browser, live_stack(data) as stack:
         town = Town(browser, stack.facts, data)
         line = {"sku": "SKU-1", "quantity": 1000, "unit_cost_minor": 6000}
@@ -65,18 +66,18 @@ def test_approver_decides_and_sees_the_order_go_on(town: Town) -> None:
     visitor.go(f"/orders/{order_no}")
     expect(page.get_by_text("In review").first).to_be_visible(timeout=PATIENCE_MS)
     visitor.go("/approvals")
-    page.locator(".approval", has_text=order_no).get_by_role("link").click(timeout=PATIENCE_MS)
+    page.locator(".approval", has_text=order_no).get_by_role("link").click()
     page.get_by_label("Comment").fill("a good customer")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("Done.")).to_be_visible()
     expect(page.get_by_text("a good customer")).to_be_visible()
     visitor.go(f"/orders/{order_no}")
-    expect(page.locator(".axes")).to_contain_text("Payment", timeout=PATIENCE_MS)
+    expect(page.locator(".axes")).to_contain_text("Payment")
     total = town.ask("GET", f"/v1/orders/{order_no}")["totals"]["total_minor"]
     payment = {"payment_id": "P-1", "method": "alipay", "amount_minor": total, "currency": "CNY"}
     town.ask("POST", f"/v1/orders/{order_no}/payments", "finance", json=payment)
     # Nobody reloads the page: it hears of the money by itself.
-    expect(page.locator(".axes")).to_contain_text("Paid", timeout=PATIENCE_MS)
+    expect(page.locator(".axes")).to_contain_text("Paid")
     expect(page.get_by_text("Payment came").first).to_be_attached()
     assert visitor.complaints == []
 
@@ -91,7 +92,7 @@ def test_what_somebody_types_survives_a_live_update_and_works_by_keyboard_on_a_p
     reason = page.locator(".hold textarea")
     reason.fill("正在联系客户")
     town.ask("POST", f"/v1/orders/{order_no}/holds", json={"reason": "another one"})
-    expect(page.locator(".hold")).to_have_count(2, timeout=PATIENCE_MS)
+    expect(page.locator(".hold")).to_have_count(2)
     expect(reason.first).to_have_value("正在联系客户")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.keyboard.press("Tab")

@@ -46,6 +46,7 @@ export function publishing(board, key) {
   const out = el("div", { role: "status", id: "publish-out" });
   const sandbox = async () => {
     if (!board.isSaved || !board.draft) await board.save();
+    out.replaceChildren(el("p", { class: "hint" }, t("The sandbox is at work…")));
     const run = await post(`flows/${key}/draft/sandbox`, {});
     if (run.passed) board.draft = { ...board.draft, status: "sandbox_passed" };
     board.say("");
