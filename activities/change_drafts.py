@@ -175,8 +175,9 @@ async def _check_open(session: AsyncSession, order: Order, sale: Sale, *, asks_l
         raise OrderNotChangeable("money waits to be posted", order_no=order.order_no)
 
 
-def _agreed(line: OrderLine) -> AgreedLine:
-    value = OrderLineValue(
+def value_of(line: OrderLine) -> OrderLineValue:
+    """What the line was agreed to be: goods, units and their price in the list."""
+    return OrderLineValue(
         line_id=line.line_id,
         sku=line.sku,
         quantity=line.quantity,
@@ -187,6 +188,10 @@ def _agreed(line: OrderLine) -> AgreedLine:
         store=line.store,
         sold_as=SoldAs(line.sold_as),
     )
+
+
+def _agreed(line: OrderLine) -> AgreedLine:
+    value = value_of(line)
     price = PricedLine(
         line_id=line.line_id,
         quantity=line.quantity,

@@ -19,7 +19,7 @@ from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
 from models.columns import now
 from models.order import Order, OrderDecision
 from runtime.database import Sessions
-from store import approvals, events, holds, inbox, orders
+from store import approvals, events, holds, inbox, orders, trade
 from store.events import Event
 from store.facts import known_now
 from store.holds import Reason
@@ -206,8 +206,8 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, wait.order_no)
                 waited = wait.visit == 1 and order.waiting_for == wait.event and order.deadline_at is not None
-                if wait.until is not None or not waited:
-                    orders.note_waiting(order, wait.event, wait.until or now() + wait.keep)
+                if (until := wait.until or await trade.closes_at(session, order, wait.event)) or not waited:
+                    orders.note_waiting(order, wait.event, until or now() + wait.keep)
                     await events.record(session, order, Event("order.waiting", {"event": wait.event}, node=wait.node))
                 standing = await orders.standing(session, wait.order_no)
                 return WaitResult(StepResult(standing), order.deadline_at or now() + wait.keep)

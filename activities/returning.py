@@ -8,6 +8,8 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities.exchange_drafts import check_offered
+from activities.exchanging import conclude
 from activities.failures import translated
 from activities.posting import post_unposted
 from activities.restocking import take_in
@@ -15,12 +17,13 @@ from activities.return_messages import Announcement, Receipt, read
 from activities.revenue import recognise
 from activities.step import StepResult
 from domain.approval import ApprovalState
+from domain.exchanging import EXCHANGE, ExchangeNotOffered
 from domain.returning import NotReturnable, ReturnState, check_returnable
 from models.approval import Approval
 from models.columns import now
 from models.inbox import InboxMessage
 from models.order import Order
-from models.returning import Return, ReturnLine
+from models.returning import ExchangeLine, Return, ReturnLine
 from runtime.database import Sessions
 from store import approvals, events, holds, inbox, orders, returning, stock
 from store.events import Event
@@ -135,7 +138,8 @@ class ReturnActivities:
 
     @activity.defn
     async def expire_return(self, step: ReturnStep) -> ReturnResult:
-        """Effect: a return whose goods have not come in time is over; what had come before was given back then.
+        """Effect: a return whose goods have not come in time is over; what had come before was given back then, or is
+            exchanged now.
         Key: the return's state.
         Fails: order_not_found (final).
         """
@@ -146,7 +150,10 @@ class ReturnActivities:
                 if row is not None and row.state == ReturnState.APPROVED:
                     row.state, row.closed_at = ReturnState.EXPIRED.value, now()
                     await events.record(session, order, Event("return.expired", {"return_no": row.return_no}))
-                return await _result(session, step.order_no, row)
+                    if row.kind == EXCHANGE:
+                        await conclude(session, order, row)
+                exchanged = row is not None and row.kind == EXCHANGE
+                return await _result(session, step.order_no, row, granted=exchanged)
 
 
 async def _result(
@@ -185,36 +192,53 @@ async def _open(session: AsyncSession, order: Order, return_no: str, message: In
         currency=order.currency,
         requested_by=message.actor,
         requested_at=message.received_at,
+        ship_to=said.ship_to,
     )
+    session.add(row)
     try:
         check_returnable(units, await returning.returnable(session, order.order_no))
-    except NotReturnable as refused:
+        if row.kind == EXCHANGE:
+            await check_offered(session, order)
+    except (NotReturnable, ExchangeNotOffered) as refused:
         row.state, row.refusal, row.closed_at = ReturnState.REJECTED.value, refused.code, now()
-        session.add(row)
         refusal = {"return_no": return_no, "code": refused.code}
         await events.record(session, order, _event("return.rejected", refusal, message))
         return row
-    lines = {line.line_id: line for line in await orders.lines(session, order.order_no)}
+    await _write_down(session, row, said)
+    told = {
+        "return_no": return_no,
+        "kind": row.kind,
+        "units": units,
+        "worth_minor": row.worth_minor,
+        "currency": order.currency,
+    }
+    await events.record(session, order, _event("return.requested", told, message))
+    await _judge(session, order, row, list(units))
+    return row
+
+
+async def _write_down(session: AsyncSession, row: Return, said: Announcement) -> None:
+    """Afterwards the return has its lines, what is to go out instead of them, and what they were sold for."""
+    lines = {line.line_id: line for line in await orders.lines(session, row.order_no)}
     row.worth_minor = sum(
-        (lines[line_id].payable_minor * quantity) // lines[line_id].quantity for line_id, quantity in units.items()
+        (lines[line.line_id].payable_minor * line.quantity) // lines[line.line_id].quantity for line in said.lines
     )
-    session.add(row)
     await session.flush()
     session.add_all(
         ReturnLine(
-            return_no=return_no,
+            return_no=row.return_no,
             line_id=line.line_id,
-            order_no=order.order_no,
+            order_no=row.order_no,
             sku=lines[line.line_id].sku,
             quantity=line.quantity,
             reason_code=line.reason_code,
         )
         for line in said.lines
     )
-    told = {"return_no": return_no, "units": units, "worth_minor": row.worth_minor, "currency": order.currency}
-    await events.record(session, order, _event("return.requested", told, message))
-    await _judge(session, order, row, list(units))
-    return row
+    session.add_all(
+        ExchangeLine(return_no=row.return_no, position=at, **line.model_dump())
+        for at, line in enumerate(said.instead, start=1)
+    )
 
 
 async def _judge(session: AsyncSession, order: Order, row: Return, line_ids: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from activities.failures import translated
 from activities.posting import Sale, open_claim, post_unposted, sale_of
 from activities.step import Step, StepResult
 from domain.money import net_of_gross
+from domain.order import GIVEN_AWAY
 from domain.posting.entry import Entry, some
 from domain.posting.position import ControlShare
 from domain.posting.progress import together
@@ -36,7 +37,6 @@ _PROFIT_AND_LOSS = (
     "gift_delivered",
     "sample_sent",
 )
-_SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _costs(delivery: _Delivery, by_id: Mapping[str, OrderLine]) -> tuple[Entry, 
     sold, gifts, samples, deemed_vat = 0, 0, 0, 0
     for unit in delivery.units:
         line = by_id[unit.line_id]
-        if delivery.order.type == _SAMPLE and line.gross_minor == 0:
+        if delivery.order.type in GIVEN_AWAY and line.gross_minor == 0:
             samples += unit.cost_minor
             deemed_vat += _deemed_vat(delivery, line, unit.quantity)
         elif line.gift_of is not None:
@@ -176,7 +176,7 @@ def _deemed_vat(delivery: _Delivery, line: OrderLine, units: int) -> int:
 
 async def _catalogue(session: AsyncSession, order: Order, sale: Sale) -> dict[str, Product]:
     """The products whose price tells what a sample is worth; other orders need none."""
-    if order.type != _SAMPLE:
+    if order.type not in GIVEN_AWAY:
         return {}
     query = select(Product).where(col(Product.sku).in_({line.sku for line in sale.lines}))
     return {product.sku: product for product in await session.exec(query)}

@@ -49,6 +49,7 @@ from api.shipping import routes as shipping
 from api.shipping import webhook as carrier_webhook
 from api.stock import routes as stock
 from api.system import routes as system
+from api.trade import customs, groups
 from api.turnstile import Turnstile
 from api.warehouses import routes as warehouses
 from api.webhooks import routes as webhooks
@@ -65,6 +66,8 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     refunding.router,
     returning.router,
     shipping.router,
+    customs.router,
+    groups.router,
     stock.router,
     invoices.router,
     ledger.router,

@@ -35,6 +35,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "discrepancy_not_found": (404, "No such discrepancy"),
     "delivery_not_found": (404, "No such delivery"),
     "approval_not_found": (404, "No such approval"),
+    "group_not_found": (404, "No such group"),
     "flow_not_found": (404, "No such flow, or no such version of it"),
     "flow_draft_not_found": (404, "Nobody is drawing this flow"),
     # somebody else's to say
@@ -58,6 +59,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "order_not_refundable": (409, "The order was broken off: its money goes back by that"),
     "return_not_open": (409, "The return was decided, has ended, or waits for a decision"),
     "not_returnable": (409, "Fewer units have arrived, or are still to be returned"),
+    "exchange_not_offered": (409, "These goods are not exchanged: they can be returned, and others ordered"),
     "more_than_announced": (409, "More units than the return announces"),
     "units_packed": (409, "The units lie in a parcel that has not arrived"),
     "nothing_left_to_ship": (409, "Nothing would be left to send: cancel the order instead"),
@@ -86,6 +88,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "amount_too_large": (422, "The amount is too large"),
     "cannot_split": (422, "There is an amount, but nothing it could belong to"),
     "unknown_sku": (422, "The catalogue has no such SKU"),
+    "price_unknown": (422, "The catalogue has no price for these goods"),
     "unknown_line": (422, "The order has no such line"),
     "refund_reason_not_allowed": (422, "The reason is not one for a refund of this kind"),
     "no_lines": (422, "An order has at least one line"),

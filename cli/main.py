@@ -15,6 +15,7 @@ from cli import (
     demo,
     dev,
     doctor,
+    flow,
     import_orders,
     migrate,
     openapi,
@@ -45,6 +46,7 @@ app.command("doctor")(doctor.doctor)
 app.command("openapi")(openapi.openapi)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
+app.add_typer(flow.app, name="flow")
 
 
 def main() -> None:

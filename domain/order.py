@@ -56,9 +56,13 @@ def moved(current: str, to: Lifecycle) -> Lifecycle:
     return to
 
 
+GIVEN_AWAY = frozenset({"sample", "gift"})
+"""Types of order whose goods may be given away; they are an expense then, with the VAT on it."""
+
+
 def is_given_away(order_type: str, payment_terms: str) -> bool:
-    """Whether nobody pays for the order, whatever its prices: a sample for which no payment is agreed."""
-    return order_type == "sample" and payment_terms == "none"
+    """Whether nobody pays for the order, whatever its prices: a sample or a gift for which no payment is agreed."""
+    return order_type in GIVEN_AWAY and payment_terms == "none"
 
 
 def has_ended(lifecycle: str) -> bool:
@@ -206,6 +210,8 @@ class Standing:
     surplus_due: bool = False
     # When the first of the open holds goes up to the next role, unless it is settled by then.
     escalates_at: datetime | None = None
+    # What has come of the things outside that the order's kind waits for: `customs.cleared`, `group.complete`.
+    came: tuple[str, ...] = ()
     # Grows with every change of the order, so that of two standings the later one is known.
     version: int = 0
 
@@ -241,4 +247,4 @@ def has_happened(event: str, standing: Standing) -> bool:
         case "shipment.delivered":
             return standing.fulfilment == FulfilmentStatus.DELIVERED
         case _:
-            return False
+            return event in standing.came

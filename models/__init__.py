@@ -19,6 +19,7 @@ from models import (
     returning,
     shipping,
     stock,
+    trade,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "returning",
     "shipping",
     "stock",
+    "trade",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from models.columns import Document, Rate, minor, moment, written_at
+from models.columns import Document, Rate, TextList, minor, moment, written_at
 
 
 class Order(SQLModel, table=True):
@@ -23,6 +23,7 @@ class Order(SQLModel, table=True):
         Index("orders_by_channel", "channel", "received_at", "order_no"),
         Index("orders_by_customer", "customer_id", "received_at"),
         Index("orders_by_external_id", "external_id"),
+        Index("orders_of_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
         Index("orders_open", "order_no", postgresql_where=text("closed_at IS NULL")),
         CheckConstraint("total_minor >= 0", name="order_total_not_negative"),
         CheckConstraint("refunded_minor + forfeited_minor <= paid_minor", name="order_refunded_within_paid"),
@@ -51,6 +52,10 @@ class Order(SQLModel, table=True):
     salesperson: str | None = None
     store: str | None = None
     group_id: str | None = None
+    # When it was paid and counts for its group.
+    group_joined_at: datetime | None = moment()
+    # What has come of the things outside that its kind waits for.
+    came: list[str] = Field(default_factory=list, sa_type=TextList)
     customs: dict[str, Any] | None = Field(default=None, sa_type=Document)
     discounts: list[dict[str, Any]] = Field(default_factory=list, sa_type=Document)
 

@@ -29,6 +29,29 @@ from sandbox.story import Story
 Facts = Mapping[str, bool | int | str | list[str]]
 Clock = Callable[[], Awaitable[datetime]]
 Send = Callable[[ScriptedEvent], Awaitable[None]]
+# Steps that succeed unless the script says otherwise, and what is true of the order then.
+_STEPS: Mapping[str, dict[str, Any]] = {
+    "check_order": {"lifecycle": "accepted"},
+    "check_customs": {},
+    "check_credit": {},
+    "join_group": {},
+    "forfeit_deposit": {},
+    "take_back_parcels": {},
+    "reserve_stock": {"fulfilment": "allocated"},
+    "book_shipments": {"fulfilment": "shipping", "lifecycle": "fulfilling"},
+    "recognise_revenue": {"revenue": "full", "revenue_due": False},
+    "issue_invoice": {"invoice": "full"},
+}
+# What undoes them always succeeds.
+_UNDOING: Mapping[str, dict[str, Any]] = {
+    "release_stock": {"fulfilment": "unallocated"},
+    "cancel_shipments": {},
+    "refund_payments": {"payment": "refunded", "money_in": False, "surplus_due": False},
+    "reverse_revenue": {"revenue": "none"},
+    "credit_invoices": {"invoice": "none"},
+    "refund_surplus": {"surplus_due": False},
+}
+_APPLYING = ("acknowledge", "apply_payment", "apply_scan", "apply_arrival")
 _PAYMENTS = frozenset({"payment.full", "payment.deposit", "payment.balance"})
 _ARRIVALS: Mapping[str, dict[str, Any]] = {
     "payment.full": {"payment": "paid", "money_in": True},
@@ -57,99 +80,61 @@ class Market:
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         """One for every name that an order's workflow may call."""
-        steps = [getattr(self, name) for name in dir(type(self)) if hasattr(getattr(type(self), name), _MARK)]
-        return [*steps, *self._desk.activities(self._changed)]
+        return [
+            *(self._step(name, changes) for name, changes in _STEPS.items()),
+            *(self._undo(name, changes) for name, changes in _UNDOING.items()),
+            *(self._apply(name) for name in _APPLYING),
+            self.decide_branch,
+            self.open_wait,
+            self.open_hold,
+            self.resolve_holds,
+            self.begin_cancel,
+            self.withdraw_cancel,
+            self.close_order,
+            self.notify,
+            self.apply_decision,
+            *self._desk.activities(self._changed),
+        ]
 
     def _changed(self, **changes: Any) -> StepResult:
         self.standing = dataclasses.replace(self.standing, version=self.standing.version + 1, **changes)
         return StepResult(self.standing)
 
-    def _done(self, step: Step, **changes: Any) -> StepResult:
-        """The step succeeds, or is held for the reason that the script gives."""
-        reason = self._story.failure_of(step.node)
-        if reason is None:
+    def _step(self, name: str, changes: Mapping[str, Any]) -> Callable[..., Any]:
+        @activity.defn(name=name)
+        async def step(asked: Step) -> StepResult:
+            reason = self._story.failure_of(asked.node)
+            if reason is None:
+                return self._changed(**changes)
+            held = tuple(dict.fromkeys((*self.standing.blocking_holds, reason)))
+            return dataclasses.replace(self._changed(blocking_holds=held), held=reason)
+
+        return step
+
+    def _undo(self, name: str, changes: Mapping[str, Any]) -> Callable[..., Any]:
+        @activity.defn(name=name)
+        async def undo(_asked: Step) -> StepResult:
             return self._changed(**changes)
-        held = tuple(dict.fromkeys((*self.standing.blocking_holds, reason)))
-        return dataclasses.replace(self._changed(blocking_holds=held), held=reason)
 
-    @activity.defn
-    async def check_order(self, step: Step) -> StepResult:
-        return self._done(step, lifecycle="accepted")
+        return undo
 
-    @activity.defn
-    async def check_credit(self, step: Step) -> StepResult:
-        if self._desk.has_approved:
-            self._facts["order.above_credit"] = False
-        return self._done(step)
+    def _apply(self, name: str) -> Callable[..., Any]:
+        @activity.defn(name=name)
+        async def apply(fact: Fact) -> StepResult:
+            event = self._arrived[fact.inbox_id].event
+            return self._changed(came=(*self.standing.came, event), **_ARRIVALS.get(event, {}))
 
-    @activity.defn
-    async def check_customs(self, step: Step) -> StepResult:
-        return self._done(step)
-
-    @activity.defn
-    async def join_group(self, step: Step) -> StepResult:
-        return self._done(step)
-
-    @activity.defn
-    async def forfeit_deposit(self, step: Step) -> StepResult:
-        return self._done(step)
-
-    @activity.defn
-    async def take_back_parcels(self, step: Step) -> StepResult:
-        return self._done(step)
-
-    @activity.defn
-    async def reserve_stock(self, step: Step) -> StepResult:
-        return self._done(step, fulfilment="allocated")
-
-    @activity.defn
-    async def release_stock(self, step: Step) -> StepResult:  # noqa: ARG002 - asked as the real one is
-        return self._changed(fulfilment="unallocated")
-
-    @activity.defn
-    async def book_shipments(self, step: Step) -> StepResult:
-        return self._done(step, fulfilment="shipping", lifecycle="fulfilling")
-
-    @activity.defn
-    async def cancel_shipments(self, step: Step) -> StepResult:  # noqa: ARG002 - asked as the real one is
-        return self._changed()
-
-    @activity.defn
-    async def refund_payments(self, step: Step) -> StepResult:  # noqa: ARG002 - asked as the real one is
-        return self._changed(payment="refunded", money_in=False, surplus_due=False)
-
-    @activity.defn
-    async def refund_surplus(self, step: Step) -> StepResult:  # noqa: ARG002 - asked as the real one is
-        return self._changed(surplus_due=False)
-
-    @activity.defn
-    async def recognise_revenue(self, step: Step) -> StepResult:
-        return self._done(step, revenue="full", revenue_due=False)
-
-    @activity.defn
-    async def reverse_revenue(self, step: Step) -> StepResult:  # noqa: ARG002 - asked as the real one is
-        return self._changed(revenue="none")
-
-    @activity.defn
-    async def issue_invoice(self, step: Step) -> StepResult:
-        return self._done(step, invoice="full")
-
-    @activity.defn
-    async def credit_invoices(self, step: Step) -> StepResult:  # noqa: ARG002 - asked as the real one is
-        return self._changed(invoice="none")
+        return apply
 
     @activity.defn
     async def decide_branch(self, branch: BranchInput) -> BranchResult:
+        known = {"payment.paid_in_full": self.standing.payment == "paid"}
+        if self._desk.has_approved:
+            # Whoever was asked about the credit has let the order pass.
+            known["order.above_credit"] = False
         with translated():
-            decision = decide(branch.branch, {**self._facts, **branch.facts, **self._known()})
+            decision = decide(branch.branch, {**self._facts, **branch.facts, **known})
         return BranchResult(decision.label, decision.next)
-
-    def _known(self) -> Facts:
-        """What changes while an order runs; what people were asked about counts as granted once they agreed."""
-        return {
-            "payment.paid_in_full": self.standing.payment == "paid",
-            "order.above_credit": bool(self._facts["order.above_credit"]),
-        }
 
     @activity.defn
     async def open_wait(self, wait: WaitInput) -> WaitResult:
@@ -175,11 +160,11 @@ class Market:
         return self._changed(blocking_holds=left)
 
     @activity.defn
-    async def begin_cancel(self, cancel: CancelInput) -> StepResult:  # noqa: ARG002 - asked as the real one is
+    async def begin_cancel(self, _cancel: CancelInput) -> StepResult:
         return self._changed(cancelling=True, open_approvals=())
 
     @activity.defn
-    async def withdraw_cancel(self, cancel: CancelInput) -> StepResult:  # noqa: ARG002 - asked as the real one is
+    async def withdraw_cancel(self, _cancel: CancelInput) -> StepResult:
         return self._changed(cancelling=False)
 
     @activity.defn
@@ -187,36 +172,13 @@ class Market:
         return self._changed(lifecycle=close.result, blocking_holds=(), open_approvals=())
 
     @activity.defn
-    async def notify(self, note: NotifyInput) -> StepResult:  # noqa: ARG002 - asked as the real one is
+    async def notify(self, _note: NotifyInput) -> StepResult:
         return self._changed()
-
-    @activity.defn
-    async def acknowledge(self, fact: Fact) -> StepResult:
-        return self._apply(fact)
-
-    @activity.defn
-    async def apply_payment(self, fact: Fact) -> StepResult:
-        return self._apply(fact)
-
-    @activity.defn
-    async def apply_scan(self, fact: Fact) -> StepResult:
-        return self._apply(fact)
-
-    @activity.defn
-    async def apply_arrival(self, fact: Fact) -> StepResult:
-        return self._apply(fact)
 
     @activity.defn
     async def apply_decision(self, fact: Fact) -> StepResult:
         self._desk.hear(self._arrived[fact.inbox_id])
         return self._changed(open_approvals=self._desk.still_open)
-
-    def _apply(self, fact: Fact) -> StepResult:
-        event = self._arrived[fact.inbox_id].event
-        return self._changed(**_ARRIVALS.get(event, {}))
-
-
-_MARK = "__temporal_activity_definition"
 
 
 def is_payment(event: str) -> bool:

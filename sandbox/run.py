@@ -44,7 +44,12 @@ from workflows.search_attributes import SEARCH_ATTRIBUTES
 Fact = bool | int | str | list[str]
 _LIMIT_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 0.05
-_SIGNAL_OF: Final = {"shipment.handed_over": "parcel.scanned", "shipment.delivered": "parcel.scanned"}
+_SIGNAL_OF: Final = {
+    "shipment.handed_over": "parcel.scanned",
+    "shipment.delivered": "parcel.scanned",
+    "customs.cleared": "customs.reported",
+    "group.complete": "group.completed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ class _Run:
             choice = event.choice.value if event.choice else "retry"
             asked = ResolveRequest(f"scripted/{number}", "somebody", choice, number, event.target or "")
             try:
-                await self._handle.execute_update(OrderWorkflow.resolve_exception, asked, id=asked.request_id)
+                await self._handle.execute_update("resolve_exception", asked, id=asked.request_id)
             except WorkflowUpdateFailedError:
                 # The lane does not offer it, and the script has nobody else.
                 self._market.stuck = True

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.pricing import OrderLineValue
 from models.order import Order, OrderLine
-from store import credit, deposits, orders, shipping
+from store import credit, deposits, orders, shipping, trade
 
 if TYPE_CHECKING:
     from store.placing import OrderDraft
@@ -148,6 +148,8 @@ async def known_now(session: AsyncSession, order: Order) -> dict[str, FactText]:
         "order.deposit_refundable": await deposits.is_refundable(session, order),
         "shipment.returned": await shipping.all_came_back(session, order.order_no),
     }
+    if order.group_id is not None:
+        facts["order.group_complete"] = await trade.is_complete(session, order)
     if order.payment_terms == credit.TERMS:
         customer = await credit.of_order(session, order)
         facts |= {

@@ -48,7 +48,7 @@ def plan(order: Order) -> PaymentPlan:
 
 
 _FIGURES = text("""
-SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requested_at, o.total_minor,
+SELECT o.order_no, o.lifecycle, o.last_event_seq, o.payment_terms, o.cancel_requested_at, o.came, o.total_minor,
        o.paid_minor, o.refunded_minor, o.written_off_minor, o.reduced_minor, o.forfeited_minor, o.deposit_minor,
        l.ordered, l.cancelled, l.allocated, l.shipped, l.delivered, l.returned, l.invoiced, l.recognised,
        l.refunded, s.booked, s.failed,
@@ -101,6 +101,7 @@ async def standing(session: AsyncSession, order_no: str) -> Standing:
         quiet_holds=tuple(row.quiet),
         surplus_due=row.surplus_due,
         escalates_at=row.escalates_at,
+        came=tuple(row.came),
         version=row.last_event_seq,
     )
 

@@ -10,9 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.access import Principal
 from domain.errors import DomainError
+from domain.exchanging import EXCHANGE
 from domain.returning import ReturnPolicy
 from models.masters import LegalEntity
-from models.returning import Return, ReturnLine, ReturnReceipt
+from models.returning import ExchangeLine, Return, ReturnLine, ReturnReceipt
+from store import exchanging
 from store.listing.sight import of_orders_in_sight
 
 
@@ -24,10 +26,11 @@ class ReturnNotFound(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class ReturnWithLines:
-    """A return with its lines."""
+    """A return with its lines, and with what goes out instead."""
 
     row: Return
     lines: tuple[ReturnLine, ...]
+    instead: tuple[ExchangeLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,10 @@ async def _with_lines(session: AsyncSession, rows: Sequence[Return]) -> list[Ret
     lines: dict[str, list[ReturnLine]] = {}
     for line in await session.exec(query.order_by(col(ReturnLine.line_id))):
         lines.setdefault(line.return_no, []).append(line)
-    return [ReturnWithLines(row, tuple(lines.get(row.return_no, ()))) for row in rows]
+    instead = await exchanging.lines_of(session, [row.return_no for row in rows if row.kind == EXCHANGE])
+    return [
+        ReturnWithLines(row, tuple(lines.get(row.return_no, ())), tuple(instead.get(row.return_no, ()))) for row in rows
+    ]
 
 
 async def receipt(session: AsyncSession, return_no: str, receipt_id: str) -> ReturnReceipt | None:

@@ -124,8 +124,7 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
             able.lane.escalate_holds,
             able.stock.reserve_stock,
             able.stock.release_stock,
-            able.terms.check_credit,
-            able.terms.forfeit_deposit,
+            *_of_terms_and_trade(able),
             able.payments.apply_payment,
             able.refunding.grant_refund,
             able.returning.open_return,
@@ -143,6 +142,16 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
         PAYMENTS_QUEUE: [able.payments.refund_payments, able.payments.refund_surplus, able.payments.pay_refunds],
         RELAY_QUEUE: [able.outbox.relay_outbox],
     }
+
+
+def _of_terms_and_trade(able: Capabilities) -> Sequence[Callable[..., Any]]:
+    return [
+        able.terms.check_credit,
+        able.terms.forfeit_deposit,
+        able.trade.check_customs,
+        able.trade.join_group,
+        able.trade.apply_arrival,
+    ]
 
 
 def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: int = CACHED_WORKFLOWS) -> list[Worker]:

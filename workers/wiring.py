@@ -23,6 +23,7 @@ from activities.shipping import ShippingActivities
 from activities.stock import StockActivities
 from activities.surplus import SurplusPolicy
 from activities.terms import TermsActivities
+from activities.trade import TradeActivities
 from integrations.carrier.over_http import HttpCarrier
 from integrations.carrier.port import Carrier, CarrierEvent
 from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
@@ -57,6 +58,7 @@ class Capabilities:
     shipping: ShippingActivities
     invoices: InvoiceActivities
     terms: TermsActivities
+    trade: TradeActivities
     outbox: OutboxActivities
     checks: CheckActivities
     changing: ChangeActivities
@@ -84,6 +86,7 @@ def wire(
         shipping=ShippingActivities(sessions, carrier),
         invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),
         terms=TermsActivities(sessions),
+        trade=TradeActivities(sessions),
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
         changing=ChangeActivities(sessions, settings.reservation_ttl),

@@ -93,6 +93,7 @@ PLAIN_ORDER: Mapping[str, bool | int | str | list[str]] = {
     "order.balance_closes_at": "2026-01-19T02:00:00Z",
     "order.deposit_refundable": False,
     "order.above_credit": False,
+    "order.group_complete": False,
     "customer.id": "C-1",
     "customer.level": "standard",
     "customer.order_count": 0,

@@ -81,6 +81,10 @@ ACTIONS: Mapping[str, Action] = {
     "order.check": Action("local"),
     # Takes the order's part of what the customer may owe us, or finds that it does not fit: `order.above_credit`.
     "credit.check": Action("local"),
+    # What customs ask for is there, for the order and for each of its lines; otherwise the order is held.
+    "customs.check": Action("local"),
+    # The order counts for its group from now on; once the group has its number, all orders of it are told.
+    "group.join": Action("local"),
     "stock.reserve": Action("local", core=True, compensation="stock.release"),
     "shipping.create": Action("external", core=True, compensation="shipping.cancel"),
     # Undelivered parcels that the carrier has brought back are in stock again.
@@ -119,7 +123,10 @@ EVENTS: Mapping[str, Event] = {
     "shipment.handed_over": Event(),
     "shipment.delivered": Event(),
     "stock.replenished": Event(),
+    # Customs have accepted all three documents: order, payment and logistics.
     "customs.cleared": Event(),
+    # As many orders of the group are paid as it needs; the wait ends with the group's own time at the latest.
+    "group.complete": Event(),
 }
 
 
@@ -190,6 +197,7 @@ FACTS: Mapping[str, Fact] = {
     "order.balance_closes_at": Fact(FactKind.MOMENT),
     "order.deposit_refundable": Fact(FactKind.BOOL),
     "order.above_credit": Fact(FactKind.BOOL),
+    "order.group_complete": Fact(FactKind.BOOL, absent=False),
     "order.salesperson": Fact(FactKind.TEXT, absent=""),
     "order.store": Fact(FactKind.TEXT, absent=""),
     "customer.id": Fact(FactKind.TEXT),
@@ -260,6 +268,9 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "payment_conflict": HoldReason(Role.FINANCE, _DAY, "付款回执矛盾", "A payment was reported with two sums"),
     "payment_method_unknown": HoldReason(Role.FINANCE, _SOON, "支付方式未建档", "Payment method unknown"),
     "change_unpaid": HoldReason(Role.FINANCE, _DAY, "改单待补款", "A change is not paid yet", at_gate=True),
+    "customs_data_missing": HoldReason(Role.SERVICE, _DAY, "报关资料缺失", "Customs data is missing"),
+    "customs_rejected": HoldReason(Role.SERVICE, _DAY, "报关被退单", "Customs have rejected a document"),
+    "group_unknown": HoldReason(Role.OPERATIONS, _SOON, "团购未建档", "The group is not known"),
     "carrier_refused": HoldReason(Role.WAREHOUSE, _SOON, "承运商拒收", "Carrier refused the shipment"),
     "carrier_unavailable": HoldReason(Role.OPERATIONS, _SOON, "承运商不可用", "Carrier cannot be reached"),
     "delivery_overdue": HoldReason(Role.SERVICE, _DAY, "签收超时", "Delivery is overdue"),

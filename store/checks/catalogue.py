@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from store.checks import approvals, goods, money, progress
+from store.checks import approvals, credits, goods, money, progress
 from store.checks.finding import Check
 
 CHECKS: Final = (
@@ -16,6 +16,8 @@ CHECKS: Final = (
     Check(money.payments_are_in_the_books),
     Check(money.refunds_are_in_the_books),
     Check(money.orders_count_their_money),
+    Check(credits.credits_are_what_was_given_up),
+    Check(credits.no_credit_waits_for_a_return_that_is_over),
     Check(money.lines_are_invoiced_as_they_say),
     Check(money.invoices_sum_to_their_lines),
     Check(money.ended_orders_leave_nothing_to_invoice),

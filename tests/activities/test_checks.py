@@ -40,6 +40,8 @@ _DAMAGE = {
     "payments_are_in_the_books": "UPDATE payments SET amount_minor = amount_minor - 1 WHERE order_no = 'SO-1'",
     "refunds_are_in_the_books": "UPDATE refunds SET state = 'refused'",
     "orders_count_their_money": "UPDATE orders SET paid_minor = paid_minor + 1 WHERE order_no = 'SO-1'",
+    "credits_are_what_was_given_up": "UPDATE refunds SET credited_to = 'SO-2'",
+    "no_credit_waits_for_a_return_that_is_over": "UPDATE refunds SET credited_to = 'SO-2', state = 'requested'",
     "lines_are_invoiced_as_they_say": "UPDATE order_lines SET invoiced = 1 WHERE order_no = 'SO-1'",
     "invoices_sum_to_their_lines": "UPDATE invoice_lines SET net_minor = net_minor + 1",
     "ended_orders_leave_nothing_to_invoice": "UPDATE order_lines SET invoiced = 0 WHERE order_no = 'SO-1'",

@@ -21,6 +21,7 @@ _LAYERS = (
     "integrations",
     "activities",
     "workflows",
+    "sandbox",
     "api",
     "console",
     "workers",

@@ -64,7 +64,7 @@ def test_the_wheel_works_where_there_is_no_source(wheel: Path, tmp_path: Path) -
         packed.extractall(tmp_path)
     script = "import flows; print(flows.__file__, [flow.key for flow in flows.builtin_flows()])"
     flows = _python("-c", script, home=tmp_path)
-    assert flows.stdout.startswith(f"{tmp_path}/flows/__init__.py ['cash_on_delivery', 'normal'"), flows.stderr
+    assert flows.stdout.startswith(f"{tmp_path}/flows/__init__.py ['cash_on_delivery', 'cross_border'"), flows.stderr
     shown = _python("-m", "cli.main", "--help", home=tmp_path)
     assert shown.returncode == 0, shown.stderr
 

@@ -69,9 +69,14 @@ PINNED = {
         "settle_return",
         "take_back_parcels",
         "withdraw_cancel",
+        "check_customs",
+        "join_group",
+        "apply_arrival",
     },
     "signal": {
         "approval_decided",
+        "customs_cleared",
+        "group_completed",
         "hold_decided",
         "order_adjusted",
         "parcel_scanned",
@@ -80,7 +85,7 @@ PINNED = {
         "stock_replenished",
     },
     "update": {"cancel", "change_order", "hold_order", "resolve_exception"},
-    "query": {"state"},
+    "query": {"state", "visited"},
     "queue": {"carrier", "einvoice", "orders", "payments", "relay"},
 }
 

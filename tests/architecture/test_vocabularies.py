@@ -20,6 +20,7 @@ NEVER_OVER_HTTP = {
     "payment_unreadable",
     "posting_failed",
     "refund_unreadable",
+    "report_unreadable",
     "return_unreadable",
     "scan_unreadable",
 }

@@ -70,6 +70,8 @@ class Shop:
     decision: str = "granted"
     # How the one return stands; goods are due two weeks after it was opened.
     returned: str | None = "approved"
+    # Whether it is an exchange: what of its goods has come by then is not lost when the rest does not.
+    exchanged: bool = False
     # What a branch is decided on beside the facts that the order began with.
     known: Mapping[str, bool | int | str | list[str]] = field(default_factory=dict)
     # The order does not fit its customer's credit, unless people have let it pass.
@@ -349,7 +351,7 @@ class Shop:
     @activity.defn
     async def expire_return(self, step: ReturnStep) -> ReturnResult:
         self.returned = "expired"
-        return self._of_return(self._step("expire_return"))
+        return self._of_return(self._step("expire_return"), granted=self.exchanged)
 
     def _of_return(self, done: StepResult, *, granted: bool = False) -> ReturnResult:
         due = activity.info().current_attempt_scheduled_time + timedelta(days=14)

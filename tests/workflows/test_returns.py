@@ -186,6 +186,12 @@ async def test_a_return_whose_goods_never_come_expires(begin: Begin) -> None:
     assert running.shop.calls == ["open_return", "expire_return"]
 
 
+async def test_an_exchange_whose_goods_stop_coming_gives_back_what_pays_for_nothing(begin: Begin) -> None:
+    running = await begin(Shop(exchanged=True))
+    assert await running.handle.result() == "expired"
+    assert sorted(running.shop.calls) == ["credit_refunds", "expire_return", "open_return", "pay_refunds"]
+
+
 @pytest.mark.parametrize(("returned", "result"), [("rejected", "rejected"), (None, "ignored"), ("closed", "closed")])
 async def test_a_return_that_waits_for_nothing_ends_at_once(begin: Begin, returned: str | None, result: str) -> None:
     running = await begin(Shop(returned=returned))

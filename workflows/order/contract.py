@@ -140,4 +140,6 @@ SIGNALS = {
     "order.adjusted": "order_adjusted",
     "approval.decided": "approval_decided",
     "hold.decided": "hold_decided",
+    "customs.reported": "customs_cleared",
+    "group.completed": "group_completed",
 }

@@ -152,6 +152,14 @@ class HearsFacts:
     def approval_decided(self, signal: FactSignal) -> None:
         self._inlet.hear("approval.decided", signal)
 
+    @workflow.signal(description="Customs have said something about a document of the order")
+    def customs_cleared(self, signal: FactSignal) -> None:
+        self._inlet.hear("customs.reported", signal)
+
+    @workflow.signal(description="The group that the order belongs to has its number")
+    def group_completed(self, signal: FactSignal) -> None:
+        self._inlet.hear("group.completed", signal)
+
     @workflow.signal(description="Somebody has decided about one hold")
     def hold_decided(self, signal: FactSignal) -> None:
         self._inlet.hear("hold.decided", signal)

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.shipping import ShippingActivities
     from activities.stock import StockActivities
     from activities.terms import TermsActivities
+    from activities.trade import TradeActivities
 
 from workflows.order.contract import CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE
 
@@ -47,6 +48,8 @@ STEPS: Final[dict[str, Call]] = {
     "stock.reserve": Call(StockActivities.reserve_stock),
     "stock.release": Call(StockActivities.release_stock),
     "credit.check": Call(TermsActivities.check_credit),
+    "customs.check": Call(TradeActivities.check_customs),
+    "group.join": Call(TradeActivities.join_group),
     "payment.forfeit": Call(TermsActivities.forfeit_deposit),
     "shipping.take_back": Call(ShippingActivities.take_back_parcels),
     "shipping.create": Call(ShippingActivities.book_shipments, CARRIER),
@@ -66,4 +69,6 @@ FACTS: Final[dict[str, Callable[..., Any]]] = {
     "order.adjusted": OrderActivities.acknowledge,
     "approval.decided": ApprovalActivities.apply_decision,
     "hold.decided": LaneActivities.settle_hold,
+    "customs.reported": TradeActivities.apply_arrival,
+    "group.completed": TradeActivities.apply_arrival,
 }

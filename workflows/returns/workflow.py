@@ -69,7 +69,9 @@ class ReturnWorkflow:
             if self._waiting:
                 await self._apply(self._waiting.popleft())
             elif await self._goods_are_late(asking):
-                await self._perform(ReturnActivities.expire_return, self._about, "return.expire")
+                late = await self._perform(ReturnActivities.expire_return, self._about, "return.expire")
+                if late.granted:
+                    await give_back(self._course)
         await asking
         self._course.tell(f"return {asked.return_no}: {self._state or 'unknown'}")
         return self._state or "ignored"

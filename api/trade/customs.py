@@ -1,0 +1,121 @@
+"""Customs of one order: what they ask for, and what they say of the three documents."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from api.dependencies import SessionDep, requires
+from api.fields import Body, Key, Moment, Text
+from api.inbox.door import HandOverDep, take
+from api.orders.seen import Seen, ToChange, ToRead
+from domain import customs
+from domain.access import Permission, Principal
+from domain.customs import Document, DocumentState
+from store import events, orders, trade
+from store.events import Event
+from store.inbox import Incoming
+from store.listing.sight import order_in_sight
+
+router = APIRouter(tags=["customs"])
+CUSTOMS_REPORTED: Final = "customs.reported"
+Reporter = Annotated[Principal, requires(Permission.SHIPPING_REPORT)]
+
+
+class LineData(Body):
+    """What customs ask of one line."""
+
+    hs_code: Annotated[str, Field(pattern=r"^[0-9]{6,13}$")]
+    origin: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    unit: Text
+
+
+class CustomsData(Body):
+    """What customs ask of the buyer and of each line, by its id."""
+
+    buyer_name: Text
+    buyer_id_no: Text
+    lines: Annotated[dict[str, LineData], Field(min_length=1, max_length=500)]
+
+
+class CustomsReport(Body):
+    """What customs say of a document; `report_id` makes a report that comes twice one."""
+
+    report_id: Key
+    document: Document
+    state: DocumentState
+    reason: Text | None = None
+
+
+class DocumentView(BaseModel):
+    document: str
+    state: str
+    reason: str | None
+    reported_at: Moment
+
+
+class CustomsView(BaseModel):
+    """What is still missing, what customs have said of each document, and whether the order is cleared."""
+
+    order_no: str
+    missing: list[str]
+    documents: list[DocumentView]
+    cleared: bool
+
+
+class ReportTaken(BaseModel):
+    order_no: str
+    report_id: str
+    repeated: bool
+
+
+async def _to_report(order_no: Key, caller: Reporter, session: SessionDep) -> Seen:
+    return Seen(await order_in_sight(session, order_no, caller), caller, session)
+
+
+@router.get("/v1/orders/{order_no}/customs", summary="How an order stands with customs")
+async def get_customs(seen: ToRead) -> CustomsView:
+    return await _shown(seen)
+
+
+@router.put("/v1/orders/{order_no}/customs", summary="Tell what customs ask for")
+async def put_customs(seen: ToChange, body: CustomsData) -> CustomsView:
+    """An order that is held for it goes on once somebody retries it."""
+    order = await orders.lock(seen.session, seen.order_no)
+    order.customs = body.model_dump(mode="json")
+    told: dict[str, Any] = {"lines": len(body.lines)}
+    await events.record(seen.session, order, Event("customs.told", told, actor=seen.caller.actor))
+    await seen.session.commit()
+    await seen.read_again()
+    return await _shown(seen)
+
+
+@router.post("/v1/orders/{order_no}/customs/reports", status_code=202, summary="Report what customs say")
+async def report_customs(
+    seen: Annotated[Seen, Depends(_to_report)], body: CustomsReport, hand_over: HandOverDep
+) -> ReportTaken:
+    """Kept once; the order hears of it by itself, now or when it comes to wait for it."""
+    said = body.model_dump(mode="json")
+    message = Incoming(
+        source="customs",
+        message_id=f"customs/{seen.order_no}/{body.report_id}",
+        kind=CUSTOMS_REPORTED,
+        order_no=seen.order_no,
+        body=body.model_dump_json(),
+        meaning=said,
+        actor=seen.caller.actor,
+    )
+    receipt = await take(seen.session, message, hand_over)
+    return ReportTaken(order_no=seen.order_no, report_id=body.report_id, repeated=receipt.repeated)
+
+
+async def _shown(seen: Seen) -> CustomsView:
+    lines = await orders.lines(seen.session, seen.order_no)
+    known = await trade.documents(seen.session, seen.order_no)
+    shown = [DocumentView.model_validate(known[name].model_dump()) for name in sorted(known)]
+    return CustomsView(
+        order_no=seen.order_no,
+        missing=customs.missing(seen.order.customs, [one.line_id for one in lines if one.quantity > one.cancelled]),
+        documents=shown,
+        cleared=trade.CUSTOMS_CLEARED in seen.order.came,
+    )
