@@ -22,7 +22,7 @@ _WORTH_TELLING: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """An event's place. `bad`: something went wrong there."""
+    """An event's place. `bad`: something went wrong there; `label_y`: where its name stands."""
 
     x: int
     y: int
@@ -31,6 +31,7 @@ class Dot:
     seq: int
     at: datetime
     bad: bool
+    label_y: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ def picture_of(events: Sequence[EventView]) -> Picture:
     lanes = [(lane, _TOP + _LANE * index) for index, lane in enumerate(LANES)]
     heights = dict(lanes)
     step = min(max((_WIDTH - _LEFT) // max(len(drawn), 1), _NARROWEST), _WIDEST)
-    dots = [_dot(event, _LEFT + step * index, heights) for index, event in enumerate(drawn)]
+    dots: list[Dot] = []
+    for index, event in enumerate(drawn):
+        dots.append(_dot(event, _LEFT + step * index, heights, dots[-1] if dots else None))
     gaps = [
         Gap((earlier.x + later.x) // 2, (later.at - earlier.at).total_seconds())
         for earlier, later in itertools.pairwise(dots)
@@ -80,6 +83,9 @@ def is_trouble(kind: str) -> bool:
     return any(word in kind for word in _TROUBLE) and not kind.endswith("resolved")
 
 
-def _dot(event: EventView, x: int, heights: dict[str, int]) -> Dot:
+def _dot(event: EventView, x: int, heights: dict[str, int], before: Dot | None) -> Dot:
     lane = lane_of(event.kind)
-    return Dot(x, heights[lane], lane, event.kind, event.seq, event.at, is_trouble(event.kind))
+    y = heights[lane]
+    # Neighbours of one lane have their names on different sides of it.
+    above = before is not None and before.lane == lane and before.label_y > y
+    return Dot(x, y, lane, event.kind, event.seq, event.at, is_trouble(event.kind), y - 10 if above else y + 18)

@@ -7,6 +7,8 @@ const NEAR = 26;
 export class Canvas {
   #lf;
   #drawing = false;
+  #held = false;
+  #waiting = null;
 
   constructor(container, flow, hands, writes) {
     this.flow = flow;
@@ -27,7 +29,13 @@ export class Canvas {
   }
 
   /** Draws the flow as it is: problems, what is chosen and the way an order took included. */
-  draw({ problems = new Map(), chosen = "", lit = new Set(), litLinks = new Set() } = {}) {
+  draw(state) {
+    // What comes meanwhile must not take the box or the arrow out of a hand.
+    if (this.#held) this.#waiting = state;
+    else this.#drawNow(state);
+  }
+
+  #drawNow({ problems = new Map(), chosen = "", lit = new Set(), litLinks = new Set() }) {
     this.shown = { problems, chosen, lit };
     this.#drawing = true;
     const nodes = Object.keys(this.flow.nodes).map((id) => ({ id, type: "card", ...this.#spot(id), properties: { stamp: JSON.stringify([this.flow.nodes[id], problems.get(id) ?? "", chosen === id, lit.has(id), lit.size > 0, this.flow.definition.start === id]) } }));
@@ -49,6 +57,13 @@ export class Canvas {
 
   #listen() {
     const lf = this.#lf;
+    document.addEventListener("pointerdown", (event) => { this.#held = Boolean(event.target.closest(".board")) && !event.target.closest("#side"); }, true);
+    for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(() => {
+      this.#held = false;
+      const state = this.#waiting;
+      this.#waiting = null;
+      if (state) this.#drawNow(state);
+    }), true);
     lf.on("node:click", ({ data }) => this.hands.choose(data.id));
     lf.on("edge:click", ({ data }) => this.hands.chooseWay(...splitId(data.id)));
     lf.on("blank:click", () => this.hands.choose(""));
