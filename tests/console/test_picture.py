@@ -9,7 +9,7 @@ BEGAN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
 def _events(*kinds: str, apart: timedelta = timedelta(seconds=1)) -> list[EventView]:
-    nobody = {"on_behalf_of": None, "source": "workflow", "node": None, "reason": None, "data": {}}
+    nobody: dict[str, object] = {"on_behalf_of": None, "source": "workflow", "node": None, "reason": None, "data": {}}
     return [
         EventView.model_validate({"seq": at + 1, "kind": kind, "at": BEGAN + apart * at, "actor": "orderflow"} | nobody)
         for at, kind in enumerate(kinds)
