@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
@@ -48,9 +49,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: ASGIApp, settings: Settings) -> None:
-    """Serves the application until SIGTERM or SIGINT."""
-    farewell = Farewell(app)
+def serve(create_app: Callable[[Settings], ASGIApp], settings: Settings) -> None:
+    """Makes the application and serves it until SIGTERM or SIGINT."""
+    farewell = Farewell(create_app(settings))
     options: dict[str, Any] = {"host": settings.api_host, "port": settings.api_port, "log_config": None}
     options |= {"access_log": False, "server_header": False, "timeout_graceful_shutdown": _DRAIN_S}
     server = _Server(uvicorn.Config(farewell, **options), farewell)

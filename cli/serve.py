@@ -10,7 +10,7 @@ def api(data: DataOption = DEFAULT_DATA_DIR) -> None:
     from api.serving import serve
     from console.app import create_app
 
-    serve(create_app(settings), settings)
+    serve(create_app, settings)
 
 
 def worker(data: DataOption = DEFAULT_DATA_DIR) -> None:

@@ -9,6 +9,7 @@ import typer
 from cli.access import ensure_local_tokens
 from cli.password import LOGINS, ensure_local_logins, give_password
 from console.login.passwords import enter
+from domain.flow.vocabulary import Role
 from store import logins
 from tests.conftest import Database
 
@@ -20,7 +21,7 @@ async def test_first_password_lets_in_and_has_to_be_changed(database: Database) 
     async with database.sessions() as session:
         entered = await logins.entered(session, token)
     assert entered is not None
-    assert (entered.must_change, entered.principal.roles) == (True, {"finance"})
+    assert (entered.must_change, entered.principal.roles) == (True, frozenset({Role.FINANCE}))
     again = await give_password(database.sessions, "li", [])
     async with database.sessions() as session:
         assert await logins.entered(session, token) is None
