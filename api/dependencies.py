@@ -24,6 +24,8 @@ from store import access
 # Short enough that a revoked key dies within a minute, long enough to spare most requests a query.
 _CACHE_S: Final = 30.0
 _CACHE_SIZE: Final = 2000
+# Where whoever lets callers in by other means than a key says who they are; a client cannot reach it.
+ENTERED: Final = "orderflow.entered"
 _bearer = HTTPBearer(auto_error=False, description="API key `ofk_<id>_<secret>`", scheme_name="apiKey")
 
 
@@ -140,6 +142,9 @@ def _calls(dependant: Dependant) -> Iterator[Any]:
 
 
 async def _principal(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+    entered = request.scope.get(ENTERED)
+    if isinstance(entered, Principal):
+        return entered
     if credentials is None:
         raise _unauthorized("This needs an API key: Authorization: Bearer ofk_...", "Bearer")
     cache: PrincipalCache = request.app.state.principals

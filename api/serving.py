@@ -3,12 +3,12 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.app import create_app
 from api.errors import RETRY_AFTER
 from api.problem import Answer, problem_response
 from runtime.settings import Settings
@@ -50,8 +50,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT."""
+def serve(create_app: Callable[[Settings], ASGIApp], settings: Settings) -> None:
+    """Makes the application and serves it until SIGTERM or SIGINT."""
     start_tracing(settings, "orderflow-api")
     farewell = Farewell(create_app(settings))
     options: dict[str, Any] = {"host": settings.api_host, "port": settings.api_port, "log_config": None}

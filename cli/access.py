@@ -82,7 +82,7 @@ async def ensure_local_tokens(sessions: "Sessions", data_dir: Path) -> dict[str,
     from store import access
 
     file = data_dir / TOKENS
-    tokens = _read(file)
+    tokens = read_kept(file)
     async with sessions() as session, session.begin():
         # From the top down: a superior is there before whoever names them.
         for role in sorted(Role, key=lambda one: _rank(one.value)):
@@ -97,13 +97,13 @@ async def ensure_local_tokens(sessions: "Sessions", data_dir: Path) -> dict[str,
                 tokens[role.value] = access.new_token()
                 scopes = {PRICED} if role is Role.CHANNEL else set()
                 await access.add_key(session, role.value, tokens[role.value], access.Grant(scopes=scopes))
-    _write(file, tokens)
+    write_kept(file, tokens)
     return {role.value: tokens[role.value] for role in Role}
 
 
 def local_tokens(data_dir: Path) -> dict[str, str]:
     """The tokens of a local stack's users by role, as `ensure_local_tokens` left them; empty where it never ran."""
-    return _read(data_dir / TOKENS)
+    return read_kept(data_dir / TOKENS)
 
 
 def _rank(role: str) -> int:
@@ -111,7 +111,8 @@ def _rank(role: str) -> int:
     return 0 if superior is None else 1 + _rank(superior)
 
 
-def _read(file: Path) -> dict[str, str]:
+def read_kept(file: Path) -> dict[str, str]:
+    """The secrets that `write_kept` wrote; empty where there are none."""
     try:
         kept = json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
@@ -119,7 +120,7 @@ def _read(file: Path) -> dict[str, str]:
     return {str(role): str(token) for role, token in kept.items()} if isinstance(kept, dict) else {}
 
 
-def _write(file: Path, tokens: dict[str, str]) -> None:
+def write_kept(file: Path, tokens: dict[str, str]) -> None:
     """Whole or not at all, and never readable by others, not even for a moment."""
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)

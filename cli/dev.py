@@ -39,9 +39,10 @@ def dev(
 
 
 async def prepare_database(url: str, data_dir: Path) -> dict[str, str]:
-    """Afterwards the database is at head and has the local users; returns their tokens by role."""
+    """Afterwards the database is at head and has the local users, who can log in; returns their tokens by role."""
     from cli.access import ensure_local_tokens
     from cli.migrate import seed
+    from cli.password import ensure_local_logins
     from migrations.upgrade import migrate
     from runtime.database import create_sessions, create_unpooled_engine
 
@@ -49,7 +50,10 @@ async def prepare_database(url: str, data_dir: Path) -> dict[str, str]:
     try:
         await migrate(engine)
         await seed(engine, demo_rates=True)
-        return await ensure_local_tokens(create_sessions(engine), data_dir)
+        sessions = create_sessions(engine)
+        tokens = await ensure_local_tokens(sessions, data_dir)
+        await ensure_local_logins(sessions, data_dir)
+        return tokens
     finally:
         await engine.dispose()
 
@@ -71,6 +75,7 @@ def _show(report: "StackReport") -> None:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
+    table.add_row("Console", report.console)
     table.add_row("Orders API", report.api)
     table.add_row("API documentation", f"{report.api}/docs")
     table.add_row("Temporal Web UI", report.temporal_ui)
@@ -78,5 +83,7 @@ def _show(report: "StackReport") -> None:
     table.add_row("PostgreSQL", report.database_url)
     table.add_row("", "")
     table.add_row("Token (admin)", report.tokens.get("admin", ""))
-    table.add_row("", "the tokens of all roles are in tokens.json in the data folder")
+    table.add_row(
+        "", "the tokens of all roles are in tokens.json in the data folder, names and passwords in logins.json"
+    )
     Console().print(Panel(table, title="Orderflow is ready", subtitle="Ctrl-C stops everything", expand=False))

@@ -7,7 +7,22 @@ from typing import NoReturn
 
 import typer
 
-from cli import access, audit, check, config, demo, dev, doctor, flow, import_orders, migrate, openapi, recover, serve
+from cli import (
+    access,
+    audit,
+    check,
+    config,
+    demo,
+    dev,
+    doctor,
+    flow,
+    import_orders,
+    migrate,
+    openapi,
+    password,
+    recover,
+    serve,
+)
 
 app = typer.Typer(
     name="orderflow",
@@ -24,6 +39,7 @@ app.command("worker")(serve.worker)
 app.command("migrate")(migrate.migrate)
 app.command("import")(import_orders.import_files)
 app.command("token")(access.token)
+app.command("password")(password.password)
 app.command("check")(check.check)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)

@@ -5,11 +5,12 @@ from cli.local_stack.layout import DEFAULT_DATA_DIR
 
 
 def api(data: DataOption = DEFAULT_DATA_DIR) -> None:
-    """Serve the HTTP API."""
+    """Serve the HTTP API, and the console beside it."""
     settings = settings_in_force(data)
     from api.serving import serve
+    from console.app import create_app
 
-    serve(settings)
+    serve(create_app, settings)
 
 
 def worker(data: DataOption = DEFAULT_DATA_DIR) -> None:

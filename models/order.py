@@ -22,6 +22,7 @@ class Order(SQLModel, table=True):
         Index("orders_newest", "received_at", "order_no"),
         Index("orders_by_channel", "channel", "received_at", "order_no"),
         Index("orders_by_customer", "customer_id", "received_at"),
+        Index("orders_by_external_id", "external_id"),
         Index("orders_of_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
         Index("orders_open", "order_no", postgresql_where=text("closed_at IS NULL")),
         CheckConstraint("total_minor >= 0", name="order_total_not_negative"),

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=1, le=65535)
     max_body_bytes: int = Field(1_048_576, ge=1024)
+    console: bool = Field(True, description="serve the web pages for people under /console")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool | None = Field(None, description="unset: JSON in prod, console in dev")
     payment_tolerance_minor: int = Field(1, ge=0, description="difference written off to rounding, in minor units")

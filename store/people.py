@@ -1,6 +1,9 @@
 """People: a chain of superiors that ends."""
 
+from collections.abc import Collection, Sequence
+
 from sqlalchemy import text
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
@@ -33,3 +36,9 @@ async def put(session: AsyncSession, person: Person) -> Put:
         if not known or in_ring:
             raise UnknownSuperior(person_id=person.person_id)
     return await masters.put(session, person)
+
+
+async def who_may_be_asked(session: AsyncSession, besides: Collection[str]) -> Sequence[Person]:
+    """The people who work here and have a role, by name, without these."""
+    query = select(Person).where(col(Person.active), col(Person.person_id).not_in(besides)).order_by(Person.name)
+    return [person for person in (await session.exec(query)).all() if person.roles]

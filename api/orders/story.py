@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from api.dependencies import SessionsDep
 from api.fields import Moment
 from api.orders.seen import Seen, ToRead
-from api.orders.streams import Following, a_place, follow
+from api.orders.streams import Following, a_place, follow, with_key
 from api.paging import ExchangeDep, Keyset, ListQuery, Page, page_of
 from api.shown import facts
 from domain.access import Principal
@@ -93,7 +93,7 @@ async def stream_events(
     last_event_id: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: the id is the event's number, after which `Last-Event-ID` goes on. Ends with the order."""
-    following = Following(seen.order_no, request.headers.get("authorization", ""), last_event_id or 0)
+    following = Following(seen.order_no, last_event_id or 0, with_key(request.headers.get("authorization", "")))
     async for event in follow(sessions, following):
         shown = EventView.of(event, seen.caller)
         yield ServerSentEvent(data=shown, event=event.kind, id=str(event.seq), retry=_RETRY_MS)

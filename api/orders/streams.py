@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.problem import Refused
 from models.order import OrderEvent
@@ -16,7 +18,7 @@ from store.listing import orders as listing
 MAX_STREAMS: Final = 200
 _LOOK_EVERY_S: Final = 1.0
 _BATCH: Final = 200
-# A key that was revoked keeps a stream open for no longer than this.
+# A key that was revoked, or a session that has ended, keeps a stream open for no longer than this.
 _CHECK_KEY_EVERY_S: Final = 30.0
 
 
@@ -43,19 +45,25 @@ def a_place(streams: Streams) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """Which order is followed, with which credentials, behind which event."""
+    """Which order is followed, behind which event, and how it is found out that the one who follows still may."""
 
     order_no: str
-    authorization: str
     after: int
+    still_may: Callable[[AsyncSession], Awaitable[bool]]
 
-    @property
-    def token(self) -> str:
-        return self.authorization.partition(" ")[2].strip()
+
+def with_key(authorization: str) -> Callable[[AsyncSession], Awaitable[bool]]:
+    """Whether the key of this header still opens something."""
+    token = authorization.partition(" ")[2].strip()
+
+    async def still_may(session: AsyncSession) -> bool:
+        return await access.authenticate(session, token) is not None
+
+    return still_may
 
 
 async def follow(sessions: Sessions, following: Following) -> AsyncIterator[OrderEvent]:
-    """The order's events as they come, until it has ended and all are told, or the key opens nothing any more."""
+    """The order's events as they come, until it has ended and all are told, or the one who follows may no longer."""
     after, check_at = following.after, time.monotonic() + _CHECK_KEY_EVERY_S
     while True:
         async with sessions() as session:
@@ -64,7 +72,7 @@ async def follow(sessions: Sessions, following: Following) -> AsyncIterator[Orde
             found = await listing.events(session, following.order_no, after, _BATCH)
             if time.monotonic() > check_at:
                 check_at = time.monotonic() + _CHECK_KEY_EVERY_S
-                if await access.authenticate(session, following.token) is None:
+                if not await following.still_may(session):
                     return
         for event in found:
             after = event.seq

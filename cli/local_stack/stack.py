@@ -49,6 +49,7 @@ class StackReport:
     """What a ready stack tells; `tokens` are secrets."""
 
     api: str
+    console: str
     temporal_address: str
     temporal_ui: str
     database_url: str
@@ -58,6 +59,7 @@ class StackReport:
     def as_json(self) -> dict[str, Any]:
         return {
             "api": self.api,
+            "console": self.console,
             "temporal_address": self.temporal_address,
             "temporal_ui": self.temporal_ui,
             "database_url": self.database_url,
@@ -216,6 +218,7 @@ class LocalStack:
         parts: Sequence[Any] = (self._api, self._worker, self._temporal, self._postgres)
         return StackReport(
             api=self._api_url,
+            console=f"{self._api_url}/console/",
             temporal_address=self._temporal.address,
             temporal_ui=f"http://127.0.0.1:{self._options.port_base + 2}",
             database_url=self._postgres.url(),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, literal, tuple_
+from sqlalchemy import ColumnElement, exists, literal, or_, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,7 +15,10 @@ from store.listing.sight import orders_in_sight
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders a list shows; None or empty: whatever they are. `hold`: held for this reason now."""
+    """Which orders a list shows; None or empty: whatever they are. `hold`: held for this reason now.
+
+    `called`: the order's number, the channel's number of it, or the customer's id.
+    """
 
     lifecycle: Sequence[str] = ()
     channel: str | None = None
@@ -25,6 +28,7 @@ class OrderFilter:
     hold: str | None = None
     received_after: datetime | None = None
     received_before: datetime | None = None
+    called: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         equal = {
@@ -40,6 +44,9 @@ class OrderFilter:
             conditions.append(col(Order.received_at) >= self.received_after)
         if self.received_before is not None:
             conditions.append(col(Order.received_at) < self.received_before)
+        if self.called is not None:
+            named = (col(Order.order_no), col(Order.external_id), col(Order.customer_id))
+            conditions.append(or_(*(column == self.called for column in named)))
         if self.hold is not None:
             conditions.append(
                 exists().where(

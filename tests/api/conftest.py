@@ -57,13 +57,20 @@ async def _give_key(session: AsyncSession, person_id: str, roles: list[str], gra
 
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Api]:
+    async with opened(database, create_app) as api:
+        yield api
+
+
+@contextlib.asynccontextmanager
+async def opened(database: Database, factory: Callable[..., FastAPI]) -> AsyncIterator[Api]:
+    """The application that the factory makes, without Temporal, with a key for each role."""
     async with database.sessions() as session, session.begin():
         await ensure_defaults(session)
         await flows.publish(session, builtin_flows())
         tokens = {role.value: await _give_key(session, role.value, [role.value], Grant()) for role in Role}
     # Nobody listens there: what is placed stays in the inbox, as when Temporal is away.
     nobody = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
-    app = create_app(
+    app = factory(
         Settings(temporal_ui_url="http://ui.test", metrics_interval_s=0), engine=database.engine, temporal=nobody
     )
     async with app.router.lifespan_context(app):

@@ -23,6 +23,7 @@ _LAYERS = (
     "workflows",
     "sandbox",
     "api",
+    "console",
     "workers",
     "cli",
 )

@@ -10,7 +10,7 @@ from tests.architecture.source_tree import Function, Source, is_decorated, parse
 _PROMISES = ("Effect:", "Key:", "Fails:")
 _ENDS_OR_BEGINS = {"commit", "rollback", "begin", "begin_nested"}
 # Whoever is called by these gets a session and leaves the transaction to them.
-_EDGES = {"activities", "api", "workers", "cli", "migrations", "tests"}
+_EDGES = {"activities", "api", "console", "workers", "cli", "migrations", "tests"}
 _SUPPLIERS = ("integrations.",)
 
 

@@ -130,6 +130,17 @@ def _is_public(item: ast.stmt) -> bool:
 
 
 def _plain_files() -> list[tuple[str, str]]:
-    kinds = ("*.md", "*.toml", "*.yml", "docs/**/*.md", "flows/*.yaml", "api/**/*.typ", "migrations/**/*.py", ".ci/*")
+    kinds = (
+        "*.md",
+        "*.toml",
+        "*.yml",
+        "docs/**/*.md",
+        "flows/*.yaml",
+        "api/**/*.typ",
+        "console/templates/**/*.html",
+        "console/static/*.js",
+        "migrations/**/*.py",
+        ".ci/*",
+    )
     found = sorted({file for kind in kinds for file in ROOT.glob(kind) if file.is_file()})
     return [(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")) for file in found]

@@ -54,7 +54,7 @@ def test_only_wiring_and_tests_name_an_adapter() -> None:
     naming = {
         source.path
         for source in sources(
-            "activities", "api", "cli", "domain", "models", "runtime", "store", "workers", "workflows"
+            "activities", "api", "cli", "console", "domain", "models", "runtime", "store", "workers", "workflows"
         )
         if any(f"{adapter} import" in source.text for adapter in adapters)
     }

@@ -50,7 +50,13 @@ def test_the_wheel_holds_every_file_of_every_package_and_no_other(wheel: Path) -
     with zipfile.ZipFile(wheel) as packed:
         held = {name for name in packed.namelist() if ".dist-info/" not in name}
     assert held == set(_files())
-    assert {"flows/normal.yaml", "api/shipping/note.typ", "migrations/script.py.mako"} <= held
+    assert {
+        "flows/normal.yaml",
+        "api/shipping/note.typ",
+        "console/templates/layout.html",
+        "console/words.json",
+        "migrations/script.py.mako",
+    } <= held
 
 
 def test_the_wheel_works_where_there_is_no_source(wheel: Path, tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""The inbox of approvals: who finds what in it, and every word that can be said there."""
+
+import pytest
+from sqlalchemy import text
+
+from store import approvals
+from tests.api.approvals_at_hand import AtHand
+from tests.api.conftest import Api
+from tests.api.rows import counts
+from tests.console.conftest import Visit
+
+_WORDS = text("SELECT inbox_id, body FROM inbox_messages WHERE kind = 'approval.decided' ORDER BY inbox_id")
+
+
+@pytest.fixture
+def at_hand(api: Api) -> AtHand:
+    return AtHand(api)
+
+
+async def _state(api: Api, approval_id: str) -> list[tuple[str, str]]:
+    async with api.database.sessions() as session:
+        return [(row.person_id, row.state) for row in await approvals.assignments(session, approval_id)]
+
+
+async def _said(api: Api) -> list[str]:
+    """What is in the inbox, oldest first, as far as people said it."""
+    async with api.database.sessions() as session:
+        rows = await session.execute(_WORDS)
+        return [row.body for row in rows]
+
+
+async def test_whoever_is_asked_finds_it_and_decides(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open()
+    browser = await visit("gm").log_in()
+    assert "SO-1" in (await browser.get("/")).text
+    assert f"/console/approvals/{approval_id}" in (await browser.get("/approvals")).text
+    page = await browser.get(f"/approvals/{approval_id}")
+    assert ("Your decision" in page.text, 'value="approve"' in page.text) == (True, True)
+    answer = await browser.post(f"/approvals/{approval_id}", action="approve", comment="good customer")
+    assert (answer.status_code, "on its way" in answer.text) == (200, True)
+    (body,) = await _said(api)
+    assert '"action": "approve"' in body
+    assert '"comment": "good customer"' in body
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    done = await browser.get("/approvals?view=done")
+    assert ("Approved" in done.text, approval_id in done.text) == (True, True)
+    again = await browser.post(f"/approvals/{approval_id}", action="nudge")
+    assert (again.status_code, "not open any more" in again.text) == (409, True)
+
+
+async def test_rejecting_takes_a_comment_and_others_take_no_part(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open(comment_required=["rejected"])
+    before = await counts(api.database)
+    browser = await visit("gm").log_in()
+    assert "needed to reject" in (await browser.get(f"/approvals/{approval_id}")).text
+    mute = await browser.post(f"/approvals/{approval_id}", action="reject", comment="  ")
+    assert (mute.status_code, "needs a comment" in mute.text) == (422, True)
+    odd = await browser.post(f"/approvals/{approval_id}", action="explode")
+    assert odd.status_code == 422
+    stranger = await visit("warehouse").log_in()
+    assert (await stranger.get(f"/approvals/{approval_id}")).status_code == 404
+    assert (await stranger.post(f"/approvals/{approval_id}", action="approve")).status_code == 404
+    keeper = await visit("operations").log_in()
+    await keeper.get(f"/approvals/{approval_id}")
+    refused = await keeper.post(f"/approvals/{approval_id}", action="approve")
+    assert (refused.status_code, "Others are asked" in refused.text) == (403, True)
+    after = await counts(api.database)
+    assert {name for name in after if after[name] != before[name]} == {"console_sessions"}
+
+
+async def test_several_are_decided_with_one_click(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    first, second = await at_hand.open("SO-1"), await at_hand.open("SO-2")
+    browser = await visit("gm").log_in()
+    await browser.get("/approvals")
+    none = await browser.post("/approvals", decision="approve")
+    assert "Nothing was chosen" in none.text
+    both = await browser.http.post(
+        "/console/approvals", data={"csrf": browser.csrf, "decision": "approve", "approval_id": [first, second]}
+    )
+    assert (both.status_code, "2 decided" in both.text, len(await _said(api))) == (200, True, 2)
+    third = await at_hand.open("SO-3")
+    mixed = await browser.http.post(
+        "/console/approvals",
+        data={"csrf": browser.csrf, "decision": "reject", "comment": "no", "approval_id": [third, "A-NOPE"]},
+    )
+    assert (mixed.status_code, "1 decided, 1 refused" in mixed.text) == (404, True)
+    assert len(await _said(api)) == 3
+
+
+async def test_it_is_handed_on_and_reminded_of_once(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open()
+    browser = await visit("gm").log_in()
+    page = await browser.get(f"/approvals/{approval_id}")
+    assert '<option value="ceo">' in page.text
+    nobody = await browser.post(f"/approvals/{approval_id}", action="transfer", to="")
+    assert nobody.status_code == 422
+    own = await browser.post(f"/approvals/{approval_id}", action="transfer", to="sales")
+    assert (own.status_code, "cannot be asked" in own.text) == (422, True)
+    assert (await browser.post(f"/approvals/{approval_id}", action="transfer", to="finance")).status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    assert sorted(await _state(api, approval_id)) == [("finance", "asked"), ("gm", "transferred")]
+    owner = await visit("sales").log_in()
+    assert "Remind them" in (await owner.get(f"/approvals/{approval_id}")).text
+    assert (await owner.post(f"/approvals/{approval_id}", action="nudge")).status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    soon = await owner.post(f"/approvals/{approval_id}", action="nudge")
+    assert (soon.status_code, "a moment ago" in soon.text) == (429, True)
+
+
+async def test_whose_order_it_is_withdraws_it(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open()
+    asked = await visit("gm").log_in()
+    assert "Withdraw" not in (await asked.get(f"/approvals/{approval_id}")).text
+    assert (await asked.post(f"/approvals/{approval_id}", action="withdraw")).status_code == 403
+    owner = await visit("sales").log_in()
+    assert "Withdraw" in (await owner.get(f"/approvals/{approval_id}")).text
+    assert (await owner.post(f"/approvals/{approval_id}", action="withdraw", comment="a mistake")).status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    assert "Withdrawn" in (await owner.get(f"/approvals/{approval_id}")).text
+
+
+async def _latest(api: Api) -> str:
+    async with api.database.sessions() as session:
+        rows = (await session.execute(_WORDS)).all()
+        return str(rows[-1].inbox_id)

@@ -1,0 +1,228 @@
+"""In a real browser, on the real stack: an approver decides; a supervisor draws, tries and publishes a flow."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from cli.password import LOGINS
+from tests.factories.requests import a_line, an_order
+from tests.fakes.chromium import Visitor, chromium
+from tests.fakes.live_stack import live_stack
+
+PATIENCE_MS = 60_000
+BIG = {"lines": [a_line(quantity=200)], "discounts": [], "customer": {"id": "C-7"}}
+# Above 10,000, of somebody whom no flow of its own is for.
+LARGE = {"lines": [a_line(quantity=100)], "discounts": [], "customer": {"id": "C-9"}}
+
+
+class Town:
+    """A running system: who can log in, and the shop that sends it orders."""
+
+    def __init__(self, browser: Browser, facts: dict[str, Any], data: Path) -> None:
+        self.browser, self.base = browser, facts["api"]
+        self.passwords: dict[str, str] = json.loads((data / LOGINS).read_text())
+        self.mode = (data / LOGINS).stat().st_mode & 0o777
+        self._tokens = facts["tokens"]
+
+    def visitor(self, person: str, language: str = "en-GB", width: int = 1440) -> Visitor:
+        visitor = Visitor(self.browser, self.base, language, width)
+        visitor.page.set_default_timeout(PATIENCE_MS)
+        visitor.log_in(person, self.passwords[person])
+        return visitor
+
+    def ask(self, method: str, path: str, role: str = "admin", **body: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._tokens[role]}"}
+        answer = httpx.request(method, f"{self.base}{path}", headers=headers, timeout=30, **body)
+        assert answer.status_code < 300, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def place(self, external_id: str, **changes: Any) -> str:
+        return str(self.ask("POST", "/v1/orders", "channel", json=an_order(external_id, **changes))["order_no"])
+
+
+@pytest.fixture(scope="module")
+def town(open_dir: Path) -> Iterator[Town]:
+    data = open_dir / "console"
+    expect.set_options(timeout=PATIENCE_MS)
+    with chromium() as browser, live_stack(data) as stack:
+        town = Town(browser, stack.facts, data)
+        line = {"sku": "SKU-1", "quantity": 1000, "unit_cost_minor": 6000}
+        town.ask("POST", "/v1/stock/receipts", json={"receipt_id": "R-1", "warehouse": "main", "lines": [line]})
+        town.ask("PUT", "/v1/customers/C-7", json={"name": "<b>Wang</b>", "level": "VIP"})
+        yield town
+
+
+def test_approver_decides_and_sees_the_order_go_on(town: Town) -> None:
+    assert town.mode == 0o600
+    order_no = town.place("B-1", **BIG)
+    visitor = town.visitor("gm")
+    page = visitor.page
+    visitor.go(f"/orders/{order_no}")
+    expect(page.get_by_text("In review").first).to_be_visible(timeout=PATIENCE_MS)
+    visitor.go("/approvals")
+    page.locator(".approval", has_text=order_no).get_by_role("link").click()
+    page.get_by_label("Comment").fill("a good customer")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("Done.")).to_be_visible()
+    expect(page.get_by_text("a good customer")).to_be_visible()
+    visitor.go(f"/orders/{order_no}")
+    expect(page.locator(".axes")).to_contain_text("Payment")
+    total = town.ask("GET", f"/v1/orders/{order_no}")["totals"]["total_minor"]
+    payment = {"payment_id": "P-1", "method": "alipay", "amount_minor": total, "currency": "CNY"}
+    town.ask("POST", f"/v1/orders/{order_no}/payments", "finance", json=payment)
+    # Nobody reloads the page: it hears of the money by itself.
+    expect(page.locator(".axes")).to_contain_text("Paid")
+    expect(page.get_by_text("Payment came").first).to_be_attached()
+    assert visitor.complaints == []
+
+
+def test_what_somebody_types_survives_a_live_update_and_works_by_keyboard_on_a_phone(town: Town) -> None:
+    order_no = town.place("B-2", lines=[a_line(sku="NOBODY-KNOWS")], discounts=[])
+    visitor = town.visitor("operations", "zh-CN", 390)
+    page = visitor.page
+    visitor.go("/lane")
+    expect(page.get_by_text("商品未建档").first).to_be_visible()
+    visitor.go(f"/orders/{order_no}")
+    reason = page.locator(".hold textarea")
+    reason.fill("正在联系客户")
+    town.ask("POST", f"/v1/orders/{order_no}/holds", json={"reason": "another one"})
+    expect(page.locator(".hold")).to_have_count(2)
+    expect(reason.first).to_have_value("正在联系客户")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.keyboard.press("Tab")
+    visitor.go("/orders")
+    page.keyboard.press("/")
+    page.keyboard.type("B-2")
+    page.keyboard.press("Enter")
+    expect(page.locator(".cover")).to_have_count(1)
+    assert visitor.complaints == []
+
+
+class DrawingBoard:
+    """The canvas, used with a mouse."""
+
+    def __init__(self, visitor: Visitor, key: str) -> None:
+        self.page = visitor.page
+        visitor.go(f"/flows/{key}/design")
+        self.page.wait_for_selector("[data-ready]")
+        self.side, self.state = self.page.locator("#side"), self.page.locator("#draft-state")
+
+    def node(self, name: str) -> Locator:
+        return self.page.locator(f'[data-node="{name}"]:not(.lf-mini-map *)')
+
+    def middle(self, name: str) -> tuple[float, float]:
+        x, y, width, height = self._box(self.node(name))
+        return x + width / 2, y + height / 2
+
+    def take(self, kind: str, to: tuple[float, float]) -> None:
+        x, y, _width, _height = self._box(self.page.locator(f'[data-kind="{kind}"]'))
+        self._drag((x + 30, y + 15), to)
+
+    def connect(self, source: str, target: str, side: str) -> None:
+        self.node(source).hover()
+        x, y, width, height = self._box(self.node(source))
+        anchors = {
+            "right": (x + width, y + height / 2),
+            "bottom": (x + width / 2, y + height),
+            "left": (x, y + height / 2),
+        }
+        self._drag(anchors[side], self.middle(target))
+
+    def corner(self, right: float, down: float) -> tuple[float, float]:
+        x, y, width, _height = self._box(self.page.locator("#canvas"))
+        return x + width - right, y + down
+
+    def _drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        mouse = self.page.mouse
+        mouse.move(*start)
+        mouse.down()
+        mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=8)
+        mouse.move(*end, steps=8)
+        mouse.up()
+
+    def _box(self, one: Locator) -> tuple[float, float, float, float]:
+        box = one.bounding_box()
+        assert box is not None
+        return box["x"], box["y"], box["width"], box["height"]
+
+
+def test_supervisor_adds_an_approval_by_mouse_and_publishes_it(town: Town) -> None:
+    before = town.place("B-3", **LARGE)
+    visitor = town.visitor("operations")
+    board = DrawingBoard(visitor, "normal")
+    page, side = board.page, board.side
+    draw_approval(board)
+    expect(board.state).to_contain_text("1 Problems")
+    expect(board.node("approval").locator(".node-flag")).to_have_text("1")
+    board.connect("approval", "end", "bottom")
+    expect(board.state).to_have_text("Not saved")
+    board.node("approval").click()
+    side.locator(".field", has_text="Who is asked").locator("select").nth(1).select_option("gm")
+    side.locator(".field", has_text="Then asks").get_by_role("button", name="Add an item").last.click()
+    page.locator("[data-do=try]").click()
+    page.locator("#try-go").click()
+    expect(board.node("approval")).to_have_class("node-card node-approval node-chosen node-lit")
+    expect(board.node("end")).to_have_class("node-card node-end node-dim")
+    page.locator("[data-do=backtest]").click()
+    page.locator("#backtest-go").click()
+    expect(page.locator("#backtest-out")).to_contain_text(before)
+    page.locator("[data-do=publish]").click()
+    page.locator("#sandbox-go").click()
+    expect(page.locator(".runs .tone-good").first).to_be_visible()
+    page.locator("#publish-reason").fill("big orders ask the general manager")
+    page.locator("#publish-go").click()
+    expect(page.locator("#board-said")).to_have_text("Published as version 2.")
+    after = town.place("B-4", **LARGE)
+    flows = [town.ask("GET", f"/v1/orders/{number}")["flow"]["version"] for number in (before, after)]
+    assert flows == [1, 2]
+    visitor.go(f"/orders/{after}")
+    expect(page.get_by_text("branch → Case 1")).to_be_visible(timeout=PATIENCE_MS)
+    visitor.go("/flows/normal?before=1&after=2")
+    expect(page.get_by_text("added").first).to_be_visible()
+    assert visitor.complaints == []
+
+
+def draw_approval(board: DrawingBoard) -> None:
+    """Above 10,000 a manager is asked; where a rejection leads is left out."""
+    (x, y), (_x, below) = board.middle("check"), board.middle("reserve")
+    board.take("branch", (x, (y + below) / 2))
+    board.side.get_by_role("button", name="Add an item").first.click()
+    board.side.get_by_role("button", name="Add a condition").first.click()
+    board.take("approval", board.corner(120, 200))
+    board.connect("branch", "approval", "right")
+    board.take("end", board.corner(90, 330))
+    board.side.locator("label", has_text="Ends as").locator("select").select_option("rejected")
+    board.connect("approval", "reserve", "left")
+    board.page.get_by_role("dialog").get_by_role("button", name="Approved").click()
+
+
+def test_the_list_does_the_same_without_a_mouse(town: Town) -> None:
+    visitor = town.visitor("operations")
+    board = DrawingBoard(visitor, "cash_on_delivery")
+    page = board.page
+    page.get_by_role("button", name="As a list").press("Enter")
+    page.locator("#list-kind").select_option("notify")
+    page.get_by_role("button", name="Add", exact=True).press("Enter")
+    expect(page.locator("#list tr", has_text="notify")).to_contain_text("nowhere yet")
+    expect(board.state).to_contain_text("Problems")
+    board.side.locator("label", has_text="Next").locator("select").select_option("done")
+    page.locator("[data-do=undo]").press("Enter")
+    page.locator("[data-do=undo]").press("Enter")
+    expect(board.state).to_have_text("Published")
+    assert visitor.complaints == []
+
+
+def test_whoever_may_only_read_flows_changes_nothing(town: Town) -> None:
+    visitor = town.visitor("gm")
+    board = DrawingBoard(visitor, "normal")
+    expect(board.page.locator("[data-do=save]")).to_have_count(0)
+    expect(board.page.locator("[data-kind]")).to_have_count(0)
+    board.node("reserve").click()
+    expect(board.side.locator("select").first).to_be_disabled()
+    assert visitor.complaints == []
