@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from cli import access, audit, check, config, demo, dev, doctor, import_orders, migrate, openapi, recover, serve
+from cli.bench.command import bench
 
 app = typer.Typer(
     name="orderflow",
@@ -26,6 +27,7 @@ app.command("import")(import_orders.import_files)
 app.command("token")(access.token)
 app.command("check")(check.check)
 app.command("recover")(recover.recover)
+app.command("bench")(bench)
 app.command("doctor")(doctor.doctor)
 app.command("openapi")(openapi.openapi)
 app.add_typer(audit.app, name="audit")
