@@ -13,6 +13,10 @@ LOCAL_STEP_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2), maximum_attempts=6
 )
 
+# What can be done in one go is tried once; whatever is not done then is asked for by itself.
+ADVANCE_WITHIN = timedelta(seconds=8)
+ONCE = RetryPolicy(maximum_attempts=1)
+
 # Our own database is expected back, however long it takes; giving up would only move the wait elsewhere.
 DATABASE_STEP = timedelta(seconds=30)
 DATABASE_STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))

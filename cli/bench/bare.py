@@ -10,7 +10,7 @@ from typing import Final
 
 from temporalio import activity, workflow
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 with workflow.unsafe.imports_passed_through():
     from workers.local_first import LocalFirst
@@ -92,7 +92,7 @@ class Bare:
             max_concurrent_workflow_tasks=WORKFLOW_TASKS,
             max_concurrent_local_activities=DATABASE_STEPS,
             max_concurrent_activities=PARTY_CALLS,
-            workflow_runner=LocalFirst(),
+            workflow_runner=LocalFirst(UnsandboxedWorkflowRunner()),
         )
 
     async def at_once(self, steps: Sequence[str], count: int, concurrency: int) -> float:

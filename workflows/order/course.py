@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.advance import WAIT
     from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput
     from activities.step import Step, StepResult
     from domain.flow.definition import FlowDefinition
@@ -18,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Standing, has_ended
 
 from workflows import options, search_attributes
+from workflows.order.ahead import DoneAhead, Found, waited
 from workflows.order.contract import CancelRequest, OrderInput, ResolveRequest
 from workflows.order.steps import CARRIER, STEPS, Call, Party
 
@@ -75,6 +77,9 @@ class Course:
         # Why facts could not be booked; they are tried again once somebody has settled that.
         self.unbooked: list[str] = []
         self.book_again = False
+        # What was done ahead of the story, and the event that the story waits for at its wait node.
+        self.ahead = DoneAhead()
+        self.awaiting = ""
         self._story: list[str] = []
 
     @property
@@ -106,6 +111,7 @@ class Course:
     def enter(self) -> None:
         """Afterwards this visit of the node is counted and told in the Web UI."""
         self.visits[self.at] = self.visits.get(self.at, 0) + 1
+        self.ahead.entered(self.at, self.visit)
         self.tell(self.at)
 
     def tell(self, what: str) -> None:
@@ -134,11 +140,20 @@ class Course:
         """Runs the step that the vocabulary calls `name` for this visit. Raises StepFailed."""
         step = Step(self.order_no, self.at, self.visits.get(self.at, 1), has_ended(self.standing.lifecycle))
         call = STEPS[name]
+        found = self.ahead.take(name, step.node, step.visit)
+        if found is not None:
+            return self.found(found)
         if name == _PACKING:
             return self.saw(await self._packed(step, call))
         if call.party is None:
             return self.saw(await self.local(call.method, step, name))
         return self.saw(await self.external(call.method, step, call.party, name))
+
+    def found(self, found: Found) -> StepResult:
+        """What came of a step that was done ahead. Raises StepFailed when it was refused."""
+        if found.result is None:
+            raise known_reason(found.refused)
+        return self.saw(found.result)
 
     async def _packed(self, step: Step, call: Call) -> StepResult:
         """What is being changed is not packed, and what is being packed is not changed."""
@@ -163,6 +178,7 @@ class Course:
         for node, visits in self.visits.items():
             self.sent_back[node] = self.sent_back.get(node, 0) + bool(visits)
         self.at = self.flow.start
+        self.ahead.forget()
         self.trouble, self.resolution, self.held, self.woken = None, None, False, False
         self.changing, self.begins_anew = False, False
         self.tell("changed: begins anew")
@@ -231,9 +247,12 @@ class Course:
 
     async def open_wait(self, node: WaitNode) -> datetime:
         """Afterwards the order says what it waits for; returns the deadline."""
-        until = self._moment(node.timeout_at) if node.timeout_at else None
-        wait = WaitInput(self.order_no, self.at, self.visit, node.event, node.timeout or timedelta(0), until)
-        opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
+        found = self.ahead.take(WAIT, self.at, self.visit)
+        opened = None if found is None else waited(found)
+        if opened is None:
+            until = self._moment(node.timeout_at) if node.timeout_at else None
+            wait = WaitInput(self.order_no, self.at, self.visit, node.event, node.timeout or timedelta(0), until)
+            opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
         self.saw(opened.result)
         self.show(
             search_attributes.WAITING_FOR.value_set(node.event), search_attributes.DEADLINE.value_set(opened.deadline)
@@ -303,5 +322,9 @@ def _raise_final(failed: FailureError) -> None:
         raise asyncio.CancelledError from failed
     cause = failed.cause if isinstance(failed, ActivityError) else failed
     if isinstance(cause, ApplicationError) and cause.non_retryable:
-        known = cause.type if cause.type in HOLD_REASONS else "step_failed"
-        raise StepFailed(known or "step_failed") from None
+        raise known_reason(cause.type) from None
+
+
+def known_reason(code: str | None) -> StepFailed:
+    """The refusal of a step with this code, under the reason by which the order is then held."""
+    return StepFailed(code if code is not None and code in HOLD_REASONS else "step_failed")

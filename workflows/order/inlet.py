@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.step import Fact, StepResult
+    from activities.step import Fact
 
 from workflows import options
+from workflows.order import advancing
 from workflows.order.contract import FactSignal
 from workflows.order.course import Course, StepFailed, Trouble
 from workflows.order.steps import FACTS
@@ -108,7 +109,10 @@ class Inlet:
         course = self._course
         fact = Fact(course.order_no, arrival.inbox_id)
         try:
-            result: StepResult = course.saw(await course.local(FACTS[arrival.kind], fact, arrival.kind))
+            result = await advancing.apply(course, arrival.kind, fact)
+            if result is None:
+                result = await course.local(FACTS[arrival.kind], fact, arrival.kind)
+            course.saw(result)
             if result.standing.revenue_due and result.standing.fulfilment != "delivered":
                 # A part of the goods has changed hands: its revenue does not wait for the rest.
                 await course.perform("revenue.recognise")

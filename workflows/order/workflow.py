@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Standing, has_ended
 
 from workflows import options
+from workflows.order.advancing import look_ahead
 from workflows.order.contract import (
     CancelRequest,
     CancelResult,
@@ -103,12 +104,16 @@ class OrderWorkflow(HearsFacts):
             course.heed()
             course.enter()
             try:
-                following = self._visited_too_often() or await run_node(course)
+                following = self._visited_too_often() or await self._take_the_next_step()
             except StepFailed as failed:
                 following = course.to_lane(None, Trouble(course.at, failed.reason))
             if isinstance(following, Ended):
                 return following.result
             course.at = following
+
+    async def _take_the_next_step(self) -> str | Ended:
+        await look_ahead(self._course)
+        return await run_node(self._course)
 
     def _visited_too_often(self) -> str | None:
         """The lane, for a node entered more often than the flow allows; being sent back allows one visit more."""
@@ -120,6 +125,7 @@ class OrderWorkflow(HearsFacts):
         return course.to_lane(None, Trouble(course.at, "visits_exhausted"))
 
     async def _stop(self, story: asyncio.Task[str]) -> None:
+        self._course.ahead.forget()
         story.cancel()
         await workflow.wait([story])
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.advance import CLOSE
     from activities.orders import CloseInput, OrderActivities
     from activities.step import StepResult
     from domain.flow.nodes import EndNode
@@ -34,8 +35,12 @@ async def run(course: Course, node: EndNode) -> Ended | str:
 async def close(course: Course, result: str) -> StepResult:
     """Afterwards the order's row is closed and operators see how it ended. Raises StepFailed."""
     closed, course.closing = CloseInput(course.order_no, result), True
+    found = course.ahead.take(CLOSE, course.at, course.visits.get(course.at, 1))
     try:
-        done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
+        if found is not None:
+            done = course.found(found)
+        else:
+            done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
     except StepFailed:
         course.closing = False
         raise

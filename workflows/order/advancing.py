@@ -1,0 +1,93 @@
+"""Does what lies ahead of an order in one go, for its story and for the facts that reach it."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.advance import AdvanceActivities, AdvanceInput, AdvanceResult, Ahead
+    from activities.step import Fact, StepResult
+    from domain.flow.nodes import ActionNode, WaitNode
+    from domain.flow.vocabulary import compensation_of
+    from domain.order import has_ended
+
+from workflows import options
+from workflows.order.ahead import FULFILLING, Outlook, closes, is_worth_it, packs
+from workflows.order.course import Course, known_reason
+
+
+async def look_ahead(course: Course) -> None:
+    """Afterwards the step that the story has come to is done, and those behind it, as far as that went smoothly."""
+    node = course.flow.nodes.get(course.at)
+    if not isinstance(node, ActionNode) or course.ahead.has(course.at, course.visit):
+        return
+    ahead = _outlook(course).from_node(course.at, entered=True)
+    if is_worth_it(ahead):
+        await _advance(course, AdvanceInput(course.order_no, ahead))
+        course.heed()
+
+
+async def apply(course: Course, kind: str, fact: Fact) -> StepResult | None:
+    """What became of the fact, and done is what the story had been waiting for it to do; None: nothing was done.
+
+    Raises StepFailed when the fact was refused.
+    """
+    ahead = _behind_the_wait(course) if kind in FULFILLING else ()
+    if not ahead:
+        return None
+    answer = await _advance(course, AdvanceInput(course.order_no, ahead, kind, fact.inbox_id, course.awaiting))
+    if answer.fact is None and answer.refused:
+        raise known_reason(answer.refused)
+    return answer.fact
+
+
+def _behind_the_wait(course: Course) -> tuple[Ahead, ...]:
+    node = course.flow.nodes.get(course.at)
+    called_off = course.cancel is not None or course.begins_anew
+    if not course.awaiting or called_off or not isinstance(node, WaitNode):
+        return ()
+    return _outlook(course).from_node(node.next, entered=False)
+
+
+def _outlook(course: Course) -> Outlook:
+    return Outlook(
+        course.order_no,
+        course.flow,
+        course.visits,
+        course.sent_back,
+        changing=course.changing or course.packing,
+        may_close=not course.unbooked,
+    )
+
+
+async def _advance(course: Course, asked: AdvanceInput) -> AdvanceResult:
+    for one in asked.ahead:
+        _register_undo(course, one)
+    # What is being packed is not changed; and who closes the order himself does not take its end for another's.
+    course.packing, course.closing = packs(asked.ahead), course.closing or closes(asked.ahead)
+    try:
+        answer: AdvanceResult = await workflow.execute_local_activity_method(
+            AdvanceActivities.advance,
+            asked,
+            schedule_to_close_timeout=options.ADVANCE_WITHIN,
+            retry_policy=options.ONCE,
+        )
+    except FailureError as failed:
+        if is_cancelled_exception(failed):
+            raise asyncio.CancelledError from failed
+        answer = AdvanceResult()
+    finally:
+        course.packing = False
+    course.ahead.keep(asked, answer)
+    course.closing = any(has_ended(result.standing.lifecycle) for result in answer.done)
+    return answer
+
+
+def _register_undo(course: Course, one: Ahead) -> None:
+    """As the node itself does, and before anything is done."""
+    node = course.flow.nodes[one.step.node]
+    if isinstance(node, ActionNode):
+        course.register_undo(node.compensate or compensation_of(node.action))
+    elif isinstance(node, WaitNode):
+        course.register_undo(compensation_of(node.event))
