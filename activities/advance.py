@@ -21,10 +21,11 @@ from domain.order import Standing, has_happened
 WAIT: Final = "wait"
 CLOSE: Final = "close"
 # How long an outside party may take, and how many calls of it may be under way, before it is asked on its own queue.
-PARTY_AT_ONCE_S: Final = 2.0
+PARTY_AT_ONCE_S: Final = 3.0
 PARTY_HANDS: Final = 4
-# One that took longer is left alone for a while: others would wait for it in vain as well.
-PARTY_RESTS_S: Final = 15.0
+# One that took longer twice running is left alone for a while: others would wait for it in vain as well.
+PARTY_RESTS_S: Final = 10.0
+_TWICE: Final = 2
 
 StepMethod = Callable[[Step], Awaitable[StepResult]]
 
@@ -70,6 +71,7 @@ class Party:
     def __init__(self, ask: StepMethod) -> None:
         self._ask = ask
         self._asking = 0
+        self._late = 0
         self._rests_until = 0.0
 
     async def __call__(self, step: Step) -> StepResult:
@@ -79,10 +81,15 @@ class Party:
         self._asking += 1
         try:
             async with asyncio.timeout(PARTY_AT_ONCE_S):
-                return await self._ask(step)
+                answer = await self._ask(step)
         except TimeoutError:
-            self._rests_until = time.monotonic() + PARTY_RESTS_S
+            self._late += 1
+            if self._late >= _TWICE:
+                self._late, self._rests_until = 0, time.monotonic() + PARTY_RESTS_S
             raise
+        else:
+            self._late = 0
+            return answer
         finally:
             self._asking -= 1
 

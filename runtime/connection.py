@@ -6,6 +6,7 @@ that in one pipeline; so does `BEGIN`. A transaction thus waits for the server o
 
 import contextlib
 import os
+import select
 import socket
 import time
 from asyncio import TimerHandle, get_running_loop
@@ -149,6 +150,12 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             self._alarm = None
 
     def _cut(self) -> None:
+        self._alarm = None
+        line_poll = select.poll()
+        line_poll.register(self.pgconn.socket, select.POLLIN)
+        if line_poll.poll(0):
+            # It has answered; this process has not got round to reading it.
+            return
         # Whoever waits reads the end of the connection, and takes it for what it is.
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as line:
             line.shutdown(socket.SHUT_RDWR)

@@ -46,3 +46,6 @@ def pause_before(tries: int) -> timedelta:
 
 # A lane whose own database step said a final no is tried again, not in a tight loop.
 LANE_PAUSE = timedelta(minutes=5)
+
+# So many facts make a history long, whatever the server says of it: the order goes on in a new one when it next waits.
+FACTS_IN_A_RUN = 1_000

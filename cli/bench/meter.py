@@ -7,15 +7,19 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
 import psycopg
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import make_url
 
 from cli.bench.lives import WATCHER
 
 DRIVER: Final = "bench"
+_WAITS: Final = "orderflow_sql_round_trips_total"
 _LOOK_S: Final = 0.5
 _MEGABYTE: Final = 1_000_000
 # The relays look for what is to be sent; events that put it there are the orders' own statements.
@@ -23,7 +27,7 @@ _RELAY: Final = re.compile(r"outbox_messages|LISTEN|destinations", re.IGNORECASE
 _STATEMENTS: Final = """
 SELECT queryid, min(query), sum(calls), sum(total_exec_time)
 FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
-WHERE r.rolname = 'postgres' AND query !~ 'pg_stat_statements' GROUP BY queryid
+WHERE r.rolname = 'postgres' AND s.toplevel AND query !~ 'pg_stat_statements' GROUP BY queryid
 """
 
 
@@ -34,20 +38,23 @@ class Work:
     cpu_s: Counter[str] = field(default_factory=Counter)
     statements: Counter[str] = field(default_factory=Counter)
     statement_ms: Counter[str] = field(default_factory=Counter)
+    waits: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Work") -> None:
         """Takes over what was spent in another round."""
         self.cpu_s.update(other.cpu_s)
         self.statements.update(other.statements)
         self.statement_ms.update(other.statement_ms)
+        self.waits.update(other.waits)
 
     @property
     def round_trips(self) -> int:
-        """Statements of the system without its relays. Each is one, `BEGIN` and `COMMIT` included."""
-        return sum(calls for query, calls in self.statements.items() if not is_relays(query))
+        """How often API and worker have waited for PostgreSQL, without the relays."""
+        return self.waits[_WAITS] - self.relay_round_trips
 
     @property
     def relay_round_trips(self) -> int:
+        """The statements of the relays, which send them one by one."""
         return sum(calls for query, calls in self.statements.items() if is_relays(query))
 
 
@@ -57,9 +64,10 @@ def is_relays(query: str) -> bool:
 
 
 class Meter:
-    """Reads what the parts of the stack have used; `pids` by part."""
+    """Reads what the parts of the stack have used; `pids` by part, `counters` is where they count their waits."""
 
-    def __init__(self, pids: Mapping[str, int], database_url: str) -> None:
+    def __init__(self, pids: Mapping[str, int], database_url: str, counters: Path) -> None:
+        self._counters = counters
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()} | {DRIVER: psutil.Process()}
         self._url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
         self.peak_mb: dict[str, float] = {}
@@ -77,7 +85,7 @@ class Meter:
         before = await self._read()
         yield
         after = await self._read()
-        for name in ("cpu_s", "statements", "statement_ms"):
+        for name in ("cpu_s", "statements", "statement_ms", "waits"):
             spent = getattr(into, name)
             spent.update(getattr(after, name))
             spent.subtract(getattr(before, name))
@@ -101,6 +109,9 @@ class Meter:
 
     async def _read(self) -> Work:
         work = Work()
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self._counters))  # type: ignore[no-untyped-call]
+        work.waits[_WAITS] = int(registry.get_sample_value(_WAITS) or 0)
         for name, process in self._processes.items():
             work.cpu_s[name] = _cpu_s(process)  # type: ignore[assignment]
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:

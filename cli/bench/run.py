@@ -32,10 +32,10 @@ class BenchOptions:
     even_seconds: float
 
 
-async def run_bench(options: BenchOptions, stack: RunningDemo, say: Callable[[str], None]) -> Figures:
+async def run_bench(options: BenchOptions, stack: RunningDemo, counters: Path, say: Callable[[str], None]) -> Figures:
     """The figures of one run. Orders and bare workflows take turns, so that both meet the same machine."""
     facts: dict[str, Any] = stack.facts
-    meter = Meter({name: facts["pids"][name] for name in _PARTS}, facts["database_url"])
+    meter = Meter({name: facts["pids"][name] for name in _PARTS}, facts["database_url"], counters)
     await meter.prepare()
     watcher, figures = Watcher(facts["database_url"]), Figures()
     client = await connect(address=facts["temporal_address"])
@@ -75,5 +75,5 @@ async def _bare_round(bare: Bare, figures: Figures, count: int, concurrency: int
 async def measured(options: BenchOptions, say: Callable[[str], None]) -> Figures:
     """The figures of a stack of its own, which is gone afterwards. Raises LocalStackError, BenchFailed."""
     say("starting PostgreSQL, Temporal, worker and API")
-    with measured_stack(sys.executable) as stack:
-        return await run_bench(options, stack, say)
+    with measured_stack(sys.executable) as (stack, counters):
+        return await run_bench(options, stack, counters, say)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
@@ -22,10 +23,15 @@ _COMMAND: Final = ("-P", "-m", "cli.bench.stack")
 
 
 @contextmanager
-def measured_stack(executable: str) -> Iterator[RunningDemo]:
-    """A ready stack in a folder of its own, on free ports; afterwards all of it is gone. Raises LocalStackError."""
-    with running(None, free_port_base(), _SETTINGS, (executable, *_COMMAND)) as stack:
-        yield stack
+def measured_stack(executable: str) -> Iterator[tuple[RunningDemo, Path]]:
+    """A ready stack in a folder of its own, on free ports, and the folder in which its processes count.
+
+    Afterwards all of it is gone. Raises LocalStackError.
+    """
+    with TemporaryDirectory(prefix="orderflow-counters-") as counters:
+        settings = _SETTINGS | {"PROMETHEUS_MULTIPROC_DIR": counters}
+        with running(None, free_port_base(), settings, (executable, *_COMMAND)) as stack:
+            yield stack, Path(counters)
 
 
 def main(

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.definition import FlowDefinition
     from domain.flow.nodes import ActionNode, WaitNode
     from domain.flow.vocabulary import HOLD_REASONS
-    from domain.order import Standing, has_ended
+    from domain.order import Standing, has_ended, has_happened
 
 from workflows import options, search_attributes
 from workflows.order.ahead import DoneAhead, Found, waited
@@ -98,6 +98,15 @@ class Course:
         workflow. What the task had done in the database stays done.
         """
         return has_ended(self.standing.lifecycle) and not self.closing
+
+    def only_waits(self) -> bool:
+        """Whether the order stands at a wait, with nothing of it under way: its flow can be gone through anew up to
+        here, because steps find what is done."""
+        standing = self.standing
+        stands_still = bool(self.awaiting) and not has_happened(self.awaiting, standing)
+        at_rest = not standing.surplus_due and not standing.blocking_holds and not standing.quiet_holds
+        called_off = self.cancel is not None or self.begins_anew or self.changing or standing.cancelling
+        return stands_still and at_rest and not called_off
 
     def heed(self) -> None:
         """Raises CancelledError in a story that has been told to stop, and was not stopped by that.

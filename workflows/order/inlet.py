@@ -39,6 +39,7 @@ class Inlet:
         # Facts that could not be booked; they are tried again when somebody has settled the hold.
         self._put_back: list[Arrival] = []
         self._busy = False
+        self._applied = 0
         self._beside: list[asyncio.Task[None]] = []
 
     def hear(self, kind: str, signal: FactSignal) -> None:
@@ -52,6 +53,18 @@ class Inlet:
         on beside the order's story."""
         self._beside = [asyncio.create_task(self._apply_all())]
         self._beside += [asyncio.create_task(chore(self._course)) for chore in chores]
+
+    def heard(self) -> tuple[tuple[str, int], ...]:
+        """What is still to be applied, for the run that goes on after this one."""
+        return tuple((arrival.kind, arrival.inbox_id) for arrival in self._waiting)
+
+    def rests(self) -> bool:
+        """Whether a new run may take over: the history is long, nothing is under way, and the order only waits."""
+        return self._wants_rest() and not self._busy and workflow.all_handlers_finished()
+
+    def _wants_rest(self) -> bool:
+        long = self._applied >= options.FACTS_IN_A_RUN or workflow.info().is_continue_as_new_suggested()
+        return long and not self._put_back and self._course.only_waits()
 
     def close(self) -> None:
         """Afterwards nothing is applied any more."""
@@ -87,7 +100,7 @@ class Inlet:
     async def _apply_all(self) -> None:
         course = self._course
         while True:
-            await workflow.wait_condition(lambda: bool(self._waiting) or course.book_again)
+            await workflow.wait_condition(lambda: (bool(self._waiting) or course.book_again) and not self._wants_rest())
             if course.book_again:
                 self._line_up_again()
             if not self._waiting:
@@ -97,7 +110,7 @@ class Inlet:
             try:
                 await self._apply(arrival)
             finally:
-                self._busy = False
+                self._busy, self._applied = False, self._applied + 1
 
     def _line_up_again(self) -> None:
         self._waiting.extend(self._put_back)
