@@ -53,12 +53,16 @@ class AdvanceInput:
 
 @dataclass(frozen=True)
 class AdvanceResult:
-    """What was done, in order. `refused`: the code with which the next thing was refused for good, if it was."""
+    """What was done, in order. `refused`: the code with which the next thing was refused for good, if it was.
+
+    `tried`: how many things were begun; the last of them may have been done although it is not in the answer.
+    """
 
     fact: StepResult | None = None
     done: tuple[StepResult, ...] = ()
     deadline: datetime | None = None
     refused: str = ""
+    tried: int = 0
 
 
 class _Unanswered(Exception):
@@ -115,14 +119,14 @@ class AdvanceActivities:
         Key: that of each of them.
         Fails: never; what failed is not in the answer.
         """
-        fact, deadline, done = None, None, list[StepResult]()
+        fact, deadline, done, tried = None, None, list[StepResult](), 0
         try:
             if asked.kind:
                 fact = await _tried(self._facts[asked.kind](Fact(asked.order_no, asked.inbox_id)))
                 if not _goes_on(fact) or not has_happened(asked.awaited, fact.standing):
                     return AdvanceResult(fact)
             standing = None if fact is None else fact.standing
-            for one in asked.ahead:
+            for tried, one in enumerate(asked.ahead, start=1):
                 if one.wait is not None:
                     opened = await self._wait(one.wait, standing)
                     result, deadline = opened.result, opened.deadline
@@ -133,10 +137,10 @@ class AdvanceActivities:
                     break
                 standing = result.standing
         except ApplicationError as refused:
-            return AdvanceResult(fact, tuple(done), deadline, refused.type or "step_failed")
+            return AdvanceResult(fact, tuple(done), deadline, refused.type or "step_failed", tried)
         except _Unanswered:
             pass
-        return AdvanceResult(fact, tuple(done), deadline)
+        return AdvanceResult(fact, tuple(done), deadline, tried=tried)
 
     def _do(self, one: Ahead) -> Awaitable[StepResult]:
         return self._steps[one.name](one.step) if one.close is None else self._close_order(one.close)

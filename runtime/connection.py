@@ -42,10 +42,14 @@ class _Cursor(psycopg.AsyncCursor[Any]):
 
     async def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
         ROUND_TRIPS.inc()
-        if self._ours.has_begun and not self._ours.kept_back:
+        ours = self._ours
+        last = ours.take_last()
+        if ours.has_begun and not ours.kept_back and not last:
             return await super().execute(query, params, **how)
-        async with self._ours.sending_together():
+        async with ours.sending_together():
             await super().execute(query, params, **how)
+            if last:
+                await ours.commit_behind()
         return self
 
     async def executemany(self, query: Any, params_seq: Any, **how: Any) -> None:
@@ -63,6 +67,8 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         super().__init__(*args, **kwargs)
         self.cursor_factory = _Cursor
         self.kept_back: list[tuple[Any, Any]] = []
+        self._next_is_last = False
+        self._is_over = False
         self._heard_at = time.monotonic()
         self._alarm: TimerHandle | None = None
         self._unsure = False
@@ -74,7 +80,28 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
 
     def keep_back(self, query: Any, params: Any) -> None:
         """Afterwards the statement goes out with the next one that is waited for, or with the commit."""
+        self._refuse_when_over()
         self.kept_back.append((query, params))
+
+    def announce_last(self) -> None:
+        """Afterwards the commit goes out together with the next statement. There must be none behind it."""
+        self._next_is_last = True
+
+    def take_last(self) -> bool:
+        """Whether the statement that is about to go out was announced as the last one, once."""
+        self._refuse_when_over()
+        last, self._next_is_last = self._next_is_last, False
+        return last
+
+    async def commit_behind(self) -> None:
+        """Afterwards the commit is on its way, behind what was sent."""
+        self._is_over = True
+        await super().commit()
+
+    def _refuse_when_over(self) -> None:
+        if self._is_over:
+            # It would be a transaction of its own, which nobody has asked for.
+            raise psycopg.ProgrammingError("the transaction has been committed with its last question")
 
     @contextlib.asynccontextmanager
     async def sending_together(self) -> Any:
@@ -92,6 +119,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             self._calm()
 
     async def commit(self) -> None:
+        self._is_over = False
         if self.kept_back:
             ROUND_TRIPS.inc()
             async with self.sending_together():
@@ -102,6 +130,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
 
     async def rollback(self) -> None:
         self.kept_back.clear()
+        self._next_is_last = self._is_over = False
         ROUND_TRIPS.inc(int(self.pgconn.transaction_status != TransactionStatus.IDLE))
         await super().rollback()
 

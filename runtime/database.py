@@ -12,6 +12,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,6 +24,8 @@ POOL_TIMEOUT_S = 10.0
 Sessions = async_sessionmaker[AsyncSession]
 # For a textual statement whose answer nobody reads: it goes out with the next one that is waited for, or the commit.
 LATER: Final = MappingProxyType({"later": True})
+# For the question that a transaction ends with: the commit goes out with it; nothing may be asked or changed behind it.
+LAST: Final = MappingProxyType({"last": True})
 
 
 class _PlainSession(Session):
@@ -80,6 +83,9 @@ def _check_alive(connection: Any, _record: object, _proxy: object) -> None:
 def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -> bool:
     """Whether the statement was kept back: it changes rows and returns nothing, or says itself that it can wait."""
     connection = context.root_connection.connection.driver_connection
+    if context.execution_options.get("last") and not connection.autocommit:
+        connection.announce_last()
+        return False
     if connection.autocommit or not (context.execution_options.get("later") or _only_changes(context)):
         return False
     connection.keep_back(statement, parameters)
@@ -88,7 +94,7 @@ def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -
 
 def _only_changes(context: Any) -> bool:
     compiled = context.compiled
-    changes = compiled is not None and (compiled.isinsert or compiled.isupdate)
+    changes = isinstance(compiled, SQLCompiler) and (compiled.isinsert or compiled.isupdate)
     return bool(changes and not compiled.effective_returning)
 
 

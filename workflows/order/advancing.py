@@ -62,8 +62,7 @@ def _outlook(course: Course) -> Outlook:
 
 
 async def _advance(course: Course, asked: AdvanceInput) -> AdvanceResult:
-    for one in asked.ahead:
-        _register_undo(course, one)
+    registered = [_register_undo(course, one) for one in asked.ahead]
     # What is being packed is not changed; and who closes the order himself does not take its end for another's.
     course.packing, course.closing = packs(asked.ahead), course.closing or closes(asked.ahead)
     try:
@@ -76,18 +75,27 @@ async def _advance(course: Course, asked: AdvanceInput) -> AdvanceResult:
     except FailureError as failed:
         if is_cancelled_exception(failed):
             raise asyncio.CancelledError from failed
-        answer = AdvanceResult()
+        # Nobody knows how far it came.
+        answer = AdvanceResult(tried=len(asked.ahead))
     finally:
         course.packing = False
+    for compensation in filter(None, registered[answer.tried :]):
+        if compensation in course.undo:
+            course.undo.remove(compensation)
     course.ahead.keep(asked, answer)
     course.closing = any(has_ended(result.standing.lifecycle) for result in answer.done)
     return answer
 
 
-def _register_undo(course: Course, one: Ahead) -> None:
-    """As the node itself does, and before anything is done."""
+def _register_undo(course: Course, one: Ahead) -> str | None:
+    """As the node itself does, and before anything is done; returns what was not registered before."""
     node = course.flow.nodes[one.step.node]
+    compensation = None
     if isinstance(node, ActionNode):
-        course.register_undo(node.compensate or compensation_of(node.action))
+        compensation = node.compensate or compensation_of(node.action)
     elif isinstance(node, WaitNode):
-        course.register_undo(compensation_of(node.event))
+        compensation = compensation_of(node.event)
+    if compensation is None or compensation in course.undo:
+        return None
+    course.register_undo(compensation)
+    return compensation
