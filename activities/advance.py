@@ -126,7 +126,8 @@ class AdvanceActivities:
                 if not _goes_on(fact) or not has_happened(asked.awaited, fact.standing):
                     return AdvanceResult(fact)
             standing = None if fact is None else fact.standing
-            for tried, one in enumerate(asked.ahead, start=1):
+            for one in asked.ahead:
+                tried += 1
                 if one.wait is not None:
                     opened = await self._wait(one.wait, standing)
                     result, deadline = opened.result, opened.deadline
