@@ -14,7 +14,8 @@ LOCAL_STEP_RETRY = RetryPolicy(
 )
 
 # What can be done in one go is tried once; whatever is not done then is asked for by itself.
-ADVANCE_WITHIN = timedelta(seconds=8)
+# Longer than a step by itself: with many in line, giving up would only make the line longer.
+ADVANCE_WITHIN = timedelta(seconds=15)
 ONCE = RetryPolicy(maximum_attempts=1)
 
 # Our own database is expected back, however long it takes; giving up would only move the wait elsewhere.
