@@ -19,6 +19,7 @@ def bench(
     even_seconds: Annotated[
         float, typer.Option(min=1, help="How long orders come in at 8 a second, to time their acceptance.")
     ] = 20.0,
+    existing: Annotated[int, typer.Option(min=0, help="How many orders there are before the first is measured.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON, for programs.")] = False,
 ) -> None:
     """Measure whole lives of orders on a stack of its own, beside a bare workflow that calls as much and does nothing.
@@ -30,7 +31,8 @@ def bench(
     from cli.bench.run import BenchOptions, measured
 
     try:
-        figures: Figures = asyncio.run(measured(BenchOptions(orders, concurrency, even_seconds), _say))
+        options = BenchOptions(orders, concurrency, even_seconds, existing)
+        figures: Figures = asyncio.run(measured(options, _say))
     except (LocalStackError, BenchFailed) as failed:
         fail(str(failed))
     typer.echo(figures.as_text())

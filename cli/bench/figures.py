@@ -48,6 +48,7 @@ class Figures:
             "local_activities": self._mean("local_activities"),
             "sql_round_trips": round(self.work.round_trips / self.orders, 1),
             "relay_round_trips": round(self.work.relay_round_trips / self.orders, 1),
+            "pages_read": round(sum(self.work.pages.values()) / self.orders),
             "accept_ms": _quantiles([1000 * each for each in self.even.accept_s], 1),
             "life_s": _quantiles(self.lives.life_s, 2),
             "even_life_s": _quantiles(self.even.life_s, 2),
@@ -62,13 +63,14 @@ class Figures:
         events = sum((cost.events for cost in self.costs), start=type(self.costs[0].events)())
         lines += ["", "events of a history:"]
         lines += [f"  {count / len(self.costs):6.2f}  {name}" for name, count in events.most_common()]
-        lines += ["", "statements of an order (count, ms each):", *self._statements()]
+        lines += ["", "statements of an order (count, ms each, pages in all):", *self._statements()]
         return "\n".join(lines)
 
     def _statements(self) -> list[str]:
         calls = self.work.statements
         return [
-            f"  {count / self.orders:6.2f} {self.work.statement_ms[query] / max(count, 1):7.2f}  "
+            f"  {count / self.orders:6.2f} {self.work.statement_ms[query] / max(count, 1):7.2f}"
+            f" {self.work.pages[query] / self.orders:7.1f}  "
             f"{'(relay) ' if is_relays(query) else ''}{' '.join(query.split())[:110]}"
             for query, count in calls.most_common(_SHOWN_STATEMENTS)
         ]

@@ -25,7 +25,7 @@ _MEGABYTE: Final = 1_000_000
 # The relays look for what is to be sent; events that put it there are the orders' own statements.
 _RELAY: Final = re.compile(r"outbox_messages|LISTEN|destinations", re.IGNORECASE)
 _STATEMENTS: Final = """
-SELECT queryid, min(query), sum(calls), sum(total_exec_time)
+SELECT queryid, min(query), sum(calls), sum(total_exec_time), sum(shared_blks_hit + shared_blks_read)
 FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
 WHERE r.rolname = 'postgres' AND s.toplevel AND query !~ 'pg_stat_statements' GROUP BY queryid
 """
@@ -39,6 +39,8 @@ class Work:
     statements: Counter[str] = field(default_factory=Counter)
     statement_ms: Counter[str] = field(default_factory=Counter)
     waits: Counter[str] = field(default_factory=Counter)
+    # Pages of 8 kB that statements have looked at: what grows with the orders there are, however busy the machine is.
+    pages: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Work") -> None:
         """Takes over what was spent in another round."""
@@ -46,6 +48,7 @@ class Work:
         self.statements.update(other.statements)
         self.statement_ms.update(other.statement_ms)
         self.waits.update(other.waits)
+        self.pages.update(other.pages)
 
     @property
     def round_trips(self) -> int:
@@ -85,7 +88,7 @@ class Meter:
         before = await self._read()
         yield
         after = await self._read()
-        for name in ("cpu_s", "statements", "statement_ms", "waits"):
+        for name in ("cpu_s", "statements", "statement_ms", "waits", "pages"):
             spent = getattr(into, name)
             spent.update(getattr(after, name))
             spent.subtract(getattr(before, name))
@@ -116,9 +119,10 @@ class Meter:
             work.cpu_s[name] = _cpu_s(process)  # type: ignore[assignment]
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
             rows: list[Any] = await (await connection.execute(_STATEMENTS)).fetchall()
-        for _, query, calls, spent_ms in rows:
+        for _, query, calls, spent_ms, pages in rows:
             work.statements[query] += int(calls)
             work.statement_ms[query] += spent_ms
+            work.pages[query] += int(pages)
         return work
 
 

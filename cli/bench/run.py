@@ -14,6 +14,7 @@ from cli.bench.figures import Figures
 from cli.bench.histories import costs
 from cli.bench.lives import Customers, Watcher
 from cli.bench.meter import Meter
+from cli.bench.seeding import seed
 from cli.bench.stack import measured_stack
 from cli.demo_stack import RunningDemo
 from runtime.temporal import connect
@@ -30,6 +31,7 @@ class BenchOptions:
     orders: int
     concurrency: int
     even_seconds: float
+    existing: int = 0
 
 
 async def run_bench(options: BenchOptions, stack: RunningDemo, counters: Path, say: Callable[[str], None]) -> Figures:
@@ -50,6 +52,9 @@ async def run_bench(options: BenchOptions, stack: RunningDemo, counters: Path, s
         say("warming up")
         warm = await customers.at_once(_WARM_UP, min(options.concurrency, _WARM_UP), "warm")
         figures.costs = await costs(client, warm.order_nos[:1])
+        if options.existing:
+            say(f"{options.existing} orders were there already")
+            await seed(facts["database_url"], warm.order_nos[0], options.existing)
         async with meter.watching_memory():
             for number in range(_ROUNDS):
                 share = options.orders // _ROUNDS + (number < options.orders % _ROUNDS)

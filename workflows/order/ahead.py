@@ -13,7 +13,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.advance import CLOSE, WAIT, AdvanceInput, AdvanceResult, Ahead
-    from activities.orders import CloseInput, WaitInput, WaitResult
+    from activities.orders import CloseInput, WaitInput
     from activities.step import Step, StepResult
     from domain.flow.definition import FlowDefinition
     from domain.flow.nodes import ActionNode, EndNode, Node, WaitNode
@@ -134,8 +134,3 @@ def packs(ahead: tuple[Ahead, ...]) -> bool:
 def closes(ahead: tuple[Ahead, ...]) -> bool:
     """Whether the order may be closed at the end of it."""
     return any(one.close is not None for one in ahead)
-
-
-def waited(found: Found) -> WaitResult | None:
-    """The wait that was opened ahead."""
-    return None if found.result is None or found.deadline is None else WaitResult(found.result, found.deadline)

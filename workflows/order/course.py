@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 with workflow.unsafe.imports_passed_through():
     from activities.advance import WAIT
-    from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput
+    from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput, WaitResult
     from activities.step import Step, StepResult
     from domain.flow.definition import FlowDefinition
     from domain.flow.nodes import ActionNode, WaitNode
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Standing, has_ended, has_happened
 
 from workflows import options, search_attributes
-from workflows.order.ahead import DoneAhead, Found, waited
+from workflows.order.ahead import DoneAhead, Found
 from workflows.order.contract import CancelRequest, OrderInput, ResolveRequest
 from workflows.order.steps import CARRIER, STEPS, Call, Party
 
@@ -257,8 +257,9 @@ class Course:
     async def open_wait(self, node: WaitNode) -> datetime:
         """Afterwards the order says what it waits for; returns the deadline."""
         found = self.ahead.take(WAIT, self.at, self.visit)
-        opened = None if found is None else waited(found)
-        if opened is None:
+        if found is not None:
+            opened = WaitResult(self.found(found), found.deadline or workflow.now())
+        else:
             until = self._moment(node.timeout_at) if node.timeout_at else None
             wait = WaitInput(self.order_no, self.at, self.visit, node.event, node.timeout or timedelta(0), until)
             opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
