@@ -22,7 +22,7 @@ async def look_ahead(course: Course) -> None:
     node = course.flow.nodes.get(course.at)
     if not isinstance(node, ActionNode) or course.ahead.has(course.at, course.visit):
         return
-    ahead = _outlook(course).from_node(course.at, entered=True)
+    ahead = _outlook(course, facts=0).from_node(course.at, entered=True)
     if is_worth_it(ahead):
         await _advance(course, AdvanceInput(course.order_no, ahead))
         course.heed()
@@ -47,17 +47,19 @@ def _behind_the_wait(course: Course) -> tuple[Ahead, ...]:
     called_off = course.cancel is not None or course.begins_anew
     if not course.awaiting or called_off or not isinstance(node, WaitNode):
         return ()
-    return _outlook(course).from_node(node.next, entered=False)
+    return _outlook(course, facts=1).from_node(node.next, entered=False)
 
 
-def _outlook(course: Course) -> Outlook:
+def _outlook(course: Course, *, facts: int) -> Outlook:
+    # An order does not end over facts that may turn out not to be bookable; `facts`: of those, this one is at hand.
+    settled = not course.unbooked and not course.book_again and course.facts_under_way <= facts
     return Outlook(
         course.order_no,
         course.flow,
         course.visits,
         course.sent_back,
         changing=course.changing or course.packing,
-        may_close=not course.unbooked,
+        may_close=settled,
     )
 
 

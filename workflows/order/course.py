@@ -77,6 +77,8 @@ class Course:
         # Why facts could not be booked; they are tried again once somebody has settled that.
         self.unbooked: list[str] = []
         self.book_again = False
+        # Facts that were heard and whose turn has not come or is not over.
+        self.facts_under_way = 0
         # What was done ahead of the story, and the event that the story waits for at its wait node.
         self.ahead = DoneAhead()
         self.awaiting = ""

@@ -47,6 +47,7 @@ class Inlet:
         if signal.inbox_id not in self._heard:
             self._heard.add(signal.inbox_id)
             self._waiting.append(Arrival(kind, signal.inbox_id))
+            self._course.facts_under_way += 1
 
     def open(self, *chores: Chore) -> None:
         """Afterwards what is heard gets applied, what was heard before included; so is everything else done that goes
@@ -111,9 +112,11 @@ class Inlet:
                 await self._apply(arrival)
             finally:
                 self._busy, self._applied = False, self._applied + 1
+                course.facts_under_way -= 1
 
     def _line_up_again(self) -> None:
         self._waiting.extend(self._put_back)
+        self._course.facts_under_way += len(self._put_back)
         self._put_back.clear()
         self._course.unbooked.clear()
         self._course.book_again = False

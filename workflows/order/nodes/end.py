@@ -23,6 +23,9 @@ class Ended:
 
 async def run(course: Course, node: EndNode) -> Ended | str:
     """The end; or the lane, when the order may not end this way yet."""
+    # A fact that is being applied may turn out not to be bookable, and an order does not end over it.
+    await workflow.wait_condition(lambda: not course.facts_under_way and not course.book_again)
+    course.heed()
     if course.unbooked:
         return course.to_lane(None, Trouble(course.at, course.unbooked[0], opened=True))
     try:
