@@ -71,7 +71,6 @@ def wire(
 ) -> Capabilities:
     """Afterwards every port has the adapter that the settings ask for; `checks` are asked besides our own."""
     carrier = _carrier(settings, report)
-    client = build_client()
     orders, stock = OrderActivities(sessions), StockActivities(sessions, settings.reservation_ttl)
     shipping, invoices = (
         ShippingActivities(sessions, carrier),
@@ -81,7 +80,7 @@ def wire(
     payments = PaymentActivities(
         sessions, _payment_provider(settings), settings.payment_tolerance_minor, _money_policy(settings)
     )
-    notifier = HttpNotifier(client, AddressGuard(allow_private=settings.webhook_allow_private))
+    notifier = HttpNotifier(build_client(), AddressGuard(allow_private=settings.webhook_allow_private))
     return Capabilities(
         orders=orders,
         approvals=ApprovalActivities(sessions),
