@@ -39,6 +39,9 @@ class Ahead:
     wait: WaitInput | None = None
     close: CloseInput | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.step.node}/{self.step.visit}"
+
 
 @dataclass(frozen=True)
 class AdvanceInput:
@@ -55,14 +58,14 @@ class AdvanceInput:
 class AdvanceResult:
     """What was done, in order. `refused`: the code with which the next thing was refused for good, if it was.
 
-    `tried`: how many things were begun; the last of them may have been done although it is not in the answer.
+    `tried` names what was begun; the last of it may have been done although it is not in the answer.
     """
 
     fact: StepResult | None = None
     done: tuple[StepResult, ...] = ()
     deadline: datetime | None = None
     refused: str = ""
-    tried: int = 0
+    tried: tuple[str, ...] = ()
 
 
 class _Unanswered(Exception):
@@ -119,7 +122,7 @@ class AdvanceActivities:
         Key: that of each of them.
         Fails: never; what failed is not in the answer.
         """
-        fact, deadline, done, tried = None, None, list[StepResult](), 0
+        fact, deadline, done, tried = None, None, list[StepResult](), list[str]()
         try:
             if asked.kind:
                 fact = await _tried(self._facts[asked.kind](Fact(asked.order_no, asked.inbox_id)))
@@ -127,7 +130,7 @@ class AdvanceActivities:
                     return AdvanceResult(fact)
             standing = None if fact is None else fact.standing
             for one in asked.ahead:
-                tried += 1
+                tried.append(str(one))
                 if one.wait is not None:
                     opened = await self._wait(one.wait, standing)
                     result, deadline = opened.result, opened.deadline
@@ -138,10 +141,10 @@ class AdvanceActivities:
                     break
                 standing = result.standing
         except ApplicationError as refused:
-            return AdvanceResult(fact, tuple(done), deadline, refused.type or "step_failed", tried)
+            return AdvanceResult(fact, tuple(done), deadline, refused.type or "step_failed", tuple(tried))
         except _Unanswered:
             pass
-        return AdvanceResult(fact, tuple(done), deadline, tried=tried)
+        return AdvanceResult(fact, tuple(done), deadline, tried=tuple(tried))
 
     def _do(self, one: Ahead) -> Awaitable[StepResult]:
         return self._steps[one.name](one.step) if one.close is None else self._close_order(one.close)

@@ -78,15 +78,23 @@ async def _advance(course: Course, asked: AdvanceInput) -> AdvanceResult:
         if is_cancelled_exception(failed):
             raise asyncio.CancelledError from failed
         # Nobody knows how far it came.
-        answer = AdvanceResult(tried=len(asked.ahead))
+        answer = AdvanceResult(tried=tuple(map(str, asked.ahead)))
     finally:
         course.packing = False
-    for compensation in filter(None, registered[answer.tried :]):
+    _refuse_others_answer(asked, answer)
+    for compensation in filter(None, registered[len(answer.tried) :]):
         if compensation in course.undo:
             course.undo.remove(compensation)
     course.ahead.keep(asked, answer)
     course.closing = any(has_ended(result.standing.lifecycle) for result in answer.done)
     return answer
+
+
+def _refuse_others_answer(asked: AdvanceInput, answer: AdvanceResult) -> None:
+    """A replay tells which activity was asked for, not for which steps: an answer about others must stop the order."""
+    begun = tuple(map(str, asked.ahead[: len(answer.tried)]))
+    if begun != answer.tried:
+        raise workflow.NondeterminismError(f"history has {answer.tried}, the workflow asks for {begun}")
 
 
 def _register_undo(course: Course, one: Ahead) -> str | None:
