@@ -86,16 +86,18 @@ def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -
     if context.execution_options.get("last") and not connection.autocommit:
         connection.announce_last()
         return False
-    if connection.autocommit or not (context.execution_options.get("later") or _only_changes(context)):
+    if connection.autocommit or not (
+        context.execution_options.get("later") or _only_changes(context.compiled, statement)
+    ):
         return False
     connection.keep_back(statement, parameters)
     return True
 
 
-def _only_changes(context: Any) -> bool:
-    compiled = context.compiled
+def _only_changes(compiled: Any, statement: str) -> bool:
+    # The compiler knows of columns that are returned, not of texts; textual statements are not compiled at all.
     changes = isinstance(compiled, SQLCompiler) and (compiled.isinsert or compiled.isupdate)
-    return bool(changes and not compiled.effective_returning)
+    return changes and "RETURNING" not in statement
 
 
 def create_unpooled_engine(url: str | URL) -> AsyncEngine:

@@ -87,6 +87,15 @@ async def test_nothing_is_asked_or_changed_behind_the_last_question(engine: Asyn
     assert await _words(engine) == []
 
 
+async def test_a_change_that_answers_is_waited_for(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        asked = insert(NOTES).values(note_id=1, words="one")
+        columns = await connection.execute(asked.returning(NOTES.c.words))
+        assert columns.scalar_one() == "one"
+        words = await connection.execute(update(NOTES).values(words="eins").returning(text("words || '!'")))
+        assert words.scalar_one() == "eins!"
+
+
 async def test_a_change_that_is_refused_takes_the_whole_transaction_with_it(engine: AsyncEngine) -> None:
     async def twice_the_same() -> None:
         async with engine.begin() as connection:
