@@ -22,7 +22,7 @@ from store.approvals import Told
 
 @dataclass(frozen=True)
 class ApprovalInput:
-    """An approval to open for one visit of a node; `content`: what is approved beyond the order itself."""
+    """An approval to open for one visit of a node; `content`: what is approved, where that is not the order itself."""
 
     order_no: str
     node: str
@@ -35,6 +35,8 @@ class ApprovalInput:
     order_waits: bool = True
     # Who wants it, where that is not who placed the order; they do not decide about it either.
     submitter: str = ""
+    # What it is about comes to, in the order's currency, where that is not the order itself.
+    amount_minor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ async def _open(session: AsyncSession, order: Order, asked: ApprovalInput) -> Ap
         interested=sorted(case.interested),
         content=asked.content,
         content_sha256=await approvals.content_of(session, order, asked.content),
-        amount_minor=order.total_minor,
+        amount_minor=order.total_minor if asked.amount_minor is None else asked.amount_minor,
         currency=order.currency,
         deadline_at=times.deadline,
     )

@@ -129,8 +129,11 @@ class Draft:
         return any(line.fate is not Fate.KEPT for line in self.lines)
 
 
-async def draft(session: AsyncSession, order: Order, wanted: ChangeWanted) -> Draft:
-    """What the change would come to now. Raises why it is refused: a `DomainError` that is an answer to the asking."""
+async def draft(session: AsyncSession, order: Order, wanted: ChangeWanted, tolerance_minor: int) -> Draft:
+    """What the change would come to now. Raises why it is refused: a `DomainError` that is an answer to the asking.
+
+    What is missing afterwards and is no more than `tolerance_minor` is written off, as when a payment falls short.
+    """
     sale = await sale_of(session, order)
     asks_lines = bool(wanted.lines or wanted.add)
     await _check_open(session, order, sale, asks_lines=asks_lines)
@@ -139,7 +142,7 @@ async def draft(session: AsyncSession, order: Order, wanted: ChangeWanted) -> Dr
     asked = LinesAsked(units, tuple(await _new_lines(session, order, wanted)))
     lines = tuple(change_lines(was, asked)) if asks_lines else tuple(_kept(line) for line in was)
     ship_to = wanted.ship_to if wanted.ship_to not in (None, order.ship_to) else None
-    worked_out = await _money(session, order, sale, was, lines)
+    worked_out = await _money(session, order, sale, (was, lines), tolerance_minor)
     if ship_to is None and not worked_out.changes_lines:
         raise NothingToChange(order_no=order.order_no)
     moved = ship_to is not None and ship_to.get("country") != order.ship_to.get("country")
@@ -174,8 +177,9 @@ async def _check_open(session: AsyncSession, order: Order, sale: Sale, *, asks_l
         raise OrderNotChangeable("money waits to be posted", order_no=order.order_no)
 
 
-def _agreed(line: OrderLine) -> AgreedLine:
-    value = OrderLineValue(
+def value_of(line: OrderLine) -> OrderLineValue:
+    """What the line was agreed to be: goods, units and their price in the list."""
+    return OrderLineValue(
         line_id=line.line_id,
         sku=line.sku,
         quantity=line.quantity,
@@ -186,6 +190,10 @@ def _agreed(line: OrderLine) -> AgreedLine:
         store=line.store,
         sold_as=SoldAs(line.sold_as),
     )
+
+
+def _agreed(line: OrderLine) -> AgreedLine:
+    value = value_of(line)
     price = PricedLine(
         line_id=line.line_id,
         quantity=line.quantity,
@@ -226,9 +234,13 @@ def _new_line(order: Order, line: NewLine, product: Product, *, trusted: bool) -
 
 
 async def _money(
-    session: AsyncSession, order: Order, sale: Sale, was: tuple[AgreedLine, ...], lines: tuple[LineAfter, ...]
+    session: AsyncSession,
+    order: Order,
+    sale: Sale,
+    agreed: tuple[tuple[AgreedLine, ...], tuple[LineAfter, ...]],
+    tolerance_minor: int,
 ) -> Draft:
-    before = sale.position
+    before, (was, lines) = sale.position, agreed
     # An address changes no price, whoever pays it.
     changes = any(line.fate is not Fate.KEPT for line in lines)
     after = replace(before, totals=totals_after(before.totals, was, lines)) if changes else before
@@ -236,6 +248,8 @@ async def _money(
     held = await held_of(session, order.order_no) if changes else []
     back = money_back(before, after, sum(payout.minor for payout in held))
     after = after.refunded(back.due_minor)
+    if changes and 0 < after.totals.total_minor - after.settled_minor <= tolerance_minor:
+        after = replace(after, tolerance_minor=tolerance_minor)
     due = 0 if after.is_settled else max(after.totals.total_minor - after.settled_minor, 0)
     # Met by terms alone, nothing has to come before the goods are sent.
     standing = await orders.standing(session, order.order_no)

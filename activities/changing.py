@@ -16,6 +16,7 @@ from activities.step import StepResult
 from domain.allocation import Allocation
 from domain.changing import Fate, LineAfter
 from domain.errors import DomainError
+from domain.flow.vocabulary import takes_money
 from domain.posting.entry import some
 from domain.posting.roles import Role
 from domain.posting.sale import compensation_absorbed, sale_changed
@@ -76,11 +77,14 @@ class _Wish:
 
 
 class ChangeActivities:
-    """Changing what an order is about; `reservation_ttl` as for every promise of stock."""
+    """Changing what an order is about; `reservation_ttl` as for every promise of stock, `tolerance_minor` as for every
+    payment.
+    """
 
-    def __init__(self, sessions: Sessions, reservation_ttl: timedelta | None) -> None:
+    def __init__(self, sessions: Sessions, reservation_ttl: timedelta | None, tolerance_minor: int) -> None:
         self._sessions = sessions
         self._reservation_ttl = reservation_ttl
+        self._tolerance_minor = tolerance_minor
 
     @activity.defn
     async def change_order(self, asked: ChangeInput) -> ChangeAnswer:
@@ -114,7 +118,7 @@ class ChangeActivities:
         if order.last_event_seq != asked.version:
             raise StalePreview(order_no=asked.order_no, version=order.last_event_seq)
         await post_unposted(session, order, asked.node)
-        worked_out = await draft(session, order, wish.wanted)
+        worked_out = await draft(session, order, wish.wanted, self._tolerance_minor)
         await self._apply(session, order, wish, worked_out)
         standing = await orders.standing(session, asked.order_no)
         orders.note_progress(order, standing)
@@ -134,6 +138,9 @@ class ChangeActivities:
         await give_back(session, order, wish.message, wish.wanted, worked_out)
         if worked_out.relevant:
             await approvals.void(session, order, "the order was changed")
+            if worked_out.delta_minor > 0 and order.waiting_for and takes_money(order.waiting_for):
+                # Whoever is to pay more has the whole time for it; others have what was left of theirs.
+                orders.note_waiting(order, None, None)
             if order.payment_terms == credit.TERMS and worked_out.delta_minor > 0:
                 # What was let in was less: it is looked at again.
                 order.credit_state = None

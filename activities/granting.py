@@ -74,7 +74,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Grant:
-    """Who gives what back under which id, and why; `return_no`: for goods that came back."""
+    """Who gives what back under which id, and why; `return_no`: for goods that came back.
+
+    `credited_to`: the order that its money is kept for, instead of being paid out.
+    """
 
     grant_id: str
     ask: RefundAsk
@@ -82,6 +85,7 @@ class Grant:
     reason: str | None = None
     return_no: str | None = None
     message_id: str | None = None
+    credited_to: str | None = None
 
 
 async def draft(session: AsyncSession, order: Order, ask: RefundAsk) -> Draft:
@@ -176,7 +180,9 @@ async def grant(session: AsyncSession, order: Order, wanted: Grant, worked_out: 
     added = await refunds.new_refunds(
         session, order, [(one.payment, one.minor) for one in worked_out.payouts], f"grant/{wanted.grant_id}"
     )
-    session.add_all(refund for refund, _payment in added)
+    for refund, _payment in added:
+        refund.credited_to = wanted.credited_to
+        session.add(refund)
     await _post(session, order, wanted, worked_out)
     order.written_off_minor = worked_out.after.balances()[Role.ROUNDING]
     if worked_out.after.is_settled:
@@ -186,7 +192,8 @@ async def grant(session: AsyncSession, order: Order, wanted: Grant, worked_out: 
         )
     await events.record(session, order, _told(wanted, worked_out, granted, node))
     for refund, _payment in added:
-        await refunds.note_requested(session, order, refund, node)
+        if refund.credited_to is None:
+            await refunds.note_requested(session, order, refund, node)
     if order.closed_at is None:
         await inbox.tell_adjusted(session, order.order_no, wanted.grant_id)
     return granted

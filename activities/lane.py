@@ -20,6 +20,7 @@ from store import events, holds, inbox, orders, shipping
 from store.holds import Reason
 
 DECIDED = "hold.decided"
+REQUESTED = "hold.requested"
 
 
 class DecisionUnreadable(DomainError):
@@ -82,7 +83,10 @@ class LaneActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, hold.order_no)
                 message = await inbox.of_order(session, hold.inbox_id, hold.order_no)
-                if message is None or await _is_too_late(session, order):
+                if message is None or message.kind != REQUESTED:
+                    await events.record_forged(session, order, hold.inbox_id)
+                    return HoldOrderResult(StepResult(await orders.standing(session, hold.order_no)))
+                if await _is_too_late(session, order):
                     return HoldOrderResult(StepResult(await orders.standing(session, hold.order_no)))
                 opened = await holds.find_open(session, hold.order_no, "manual")
                 if opened is None:

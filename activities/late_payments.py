@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.order import Lifecycle, moved
+from domain.order import Lifecycle, PaymentStatus, moved
 from models.columns import now
 from models.order import Order
 from models.payment import Payment
 from store import events, journal, orders, payments, stock
 from store.events import Event
+
+REVIVED: Final = "order.revived"
 
 
 class LatePolicy(StrEnum):
@@ -45,8 +48,16 @@ async def revive(session: AsyncSession, order: Order, payment: Payment, ttl: tim
         return False
     order.lifecycle, order.closed_at = moved(order.lifecycle, Lifecycle.ACCEPTED), None
     told = {"payment_id": payment.payment_id, "warehouses": stock.units_by_warehouse(taken.allocations)}
-    await events.record(session, order, Event("order.revived", told, reason="paid in full after it had expired"))
+    await events.record(session, order, Event(REVIVED, told, reason="paid in full after it had expired"))
     return True
+
+
+async def came_back(session: AsyncSession, order: Order, result: str) -> bool:
+    """Whether the order has expired before and is paid now: its worker died within the step that had ended it, the
+    money came, and the step is only repeated."""
+    if result != Lifecycle.EXPIRED or not await events.has_kind(session, order.order_no, REVIVED):
+        return False
+    return (await orders.standing(session, order.order_no)).payment in (PaymentStatus.PAID, PaymentStatus.OVERPAID)
 
 
 async def tell_of_refund(session: AsyncSession, order: Order, payment: Payment) -> None:

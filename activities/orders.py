@@ -9,6 +9,7 @@ from temporalio import activity
 from activities.checking import objection
 from activities.deposits import is_lost_by_cancelling
 from activities.failures import translated
+from activities.late_payments import came_back
 from activities.posting import post_cured, post_unposted
 from activities.step import Fact, Step, StepResult
 from domain.approval import ApprovalState
@@ -19,7 +20,7 @@ from domain.order import Lifecycle, OrderNotCancellable, has_ended, moved
 from models.columns import now
 from models.order import Order, OrderDecision
 from runtime.database import Sessions
-from store import approvals, events, holds, inbox, orders
+from store import approvals, events, holds, inbox, orders, shipping
 from store.events import Event
 from store.facts import known_now
 from store.holds import Reason
@@ -57,9 +58,9 @@ class BranchResult:
 
 @dataclass(frozen=True)
 class WaitInput:
-    """What the order is about to wait for. `until`: a moment that is agreed, which an earlier wait cannot change.
+    """What the order is about to wait for, at this visit since its story began (anew, where the order was changed).
 
-    Otherwise `keep` is how long, unless an earlier run had set a deadline already.
+    `until`: a moment that is agreed. Otherwise `keep` is how long, unless an earlier wait had set a deadline already.
     """
 
     order_no: str
@@ -177,7 +178,8 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, branch.order_no)
                 if known := await session.get(OrderDecision, (branch.order_no, branch.node, branch.visit)):
-                    return BranchResult(known.chosen, _leads_to(branch.branch, known.chosen))
+                    node, chosen = branch.branch, known.chosen
+                    return BranchResult(chosen, {one.label: one.next for one in node.cases}.get(chosen, node.default))
                 facts = dict(branch.facts) | await known_now(session, order)
                 decision = decide(branch.branch, facts)
                 session.add(
@@ -253,13 +255,14 @@ class OrderActivities:
     async def begin_cancel(self, cancel: CancelInput) -> StepResult:
         """Effect: no step takes the order further from now on.
         Key: `cancel_requested_at`; the first request stays.
-        Fails: order_not_cancellable once goods have left or the order has ended (final).
+        Fails: order_not_cancellable once goods have left and are not all back, or the order has ended (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, cancel.order_no)
                 standing = await orders.standing(session, cancel.order_no)
-                if standing.handed_over or has_ended(order.lifecycle):
+                gone = standing.handed_over and not await shipping.all_came_back(session, cancel.order_no)
+                if gone or has_ended(order.lifecycle):
                     raise OrderNotCancellable(order_no=cancel.order_no)
                 if order.cancel_requested_at is None:
                     order.cancel_requested_at = now()
@@ -287,14 +290,14 @@ class OrderActivities:
 
     @activity.defn
     async def close_order(self, close: CloseInput) -> StepResult:
-        """Effect: the order has ended; nothing of it waits or is held.
+        """Effect: the order has ended, and nothing of it waits or is held; one that came back since is not ended again.
         Key: `closed_at`.
         Fails: posting_failed when a completed order's goods are not all in the books (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, close.order_no)
-                if order.closed_at is None:
+                if order.closed_at is None and not await came_back(session, order, close.result):
                     await _close(session, order, Lifecycle(close.result))
                 return StepResult(await orders.standing(session, close.order_no, last=True))
 
@@ -324,15 +327,11 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, fact.order_no)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
-                if message is None:
+                if message is None or message.kind not in inbox.WAKE_UPS:
                     await events.record_forged(session, order, fact.inbox_id)
                     return StepResult(await orders.standing(session, fact.order_no, last=True), outcome="ignored")
                 inbox.mark_applied(message, "heard")
                 return StepResult(await orders.standing(session, fact.order_no, last=True))
-
-
-def _leads_to(branch: BranchNode, label: str) -> str:
-    return next((case.next for case in branch.cases if case.label == label), branch.default)
 
 
 async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None:

@@ -89,6 +89,14 @@ async def note_requested(session: AsyncSession, order: Order, refund: Refund, no
     await events.record(session, order, Event("refund.requested", _told(refund), node=node))
 
 
+async def note_credited(session: AsyncSession, order: Order, refund: Refund) -> None:
+    """Afterwards the money counts as given back: it pays for another order's goods, whose books it goes into."""
+    refund.state, refund.settled_at = _SUCCEEDED, now()
+    order.refunded_minor += refund.amount_minor
+    told = _told(refund) | {"credited_to": refund.credited_to}
+    await events.record(session, order, Event("refund.credited", told, node="return"))
+
+
 async def _take_out_of_books(session: AsyncSession, order: Order, added: Sequence[tuple[Refund, Payment]]) -> None:
     """Applied money becomes payable, refund by refund; what then still stands of the sale goes as well.
 
@@ -119,10 +127,10 @@ async def to_ask(session: AsyncSession, order: Order, cause: str | None = None) 
     hold = await holds.find_open(session, order.order_no, "refund_failed")
     if hold is None or _is_due(hold):
         states.add(_REFUSED)
-    waiting = [refund for refund in refunds if refund.state in states]
+    waiting = [refund for refund in refunds if refund.state in states and refund.credited_to is None]
     if not waiting:
         return []
-    methods = {one.payment_id: one.method for one in await payments.of_order(session, order.order_no)}
+    known = {one.payment_id: one for one in await payments.of_order(session, order.order_no)}
     refusals = await payments.refusals(session, order.order_no)
     asked = []
     for refund in waiting:
@@ -130,7 +138,8 @@ async def to_ask(session: AsyncSession, order: Order, cause: str | None = None) 
         # A provider remembers a refusal, so the try after it has a key of its own.
         times = refusals.get(refund.refund_id, 0)
         key = f"{refund.refund_id}/{times}" if times else refund.refund_id
-        asked.append(Asked(key, _request(refund, methods[refund.payment_id])))
+        # A provider can give back only what it has taken: the money behind a credit is another order's payment.
+        asked.append(Asked(key, _request(refund, await payments.origin(session, known[refund.payment_id]))))
     return asked
 
 
@@ -138,14 +147,14 @@ def _is_due(hold: OrderHold) -> bool:
     return hold.next_try_at is not None and hold.next_try_at <= now() + _CLOCKS_DIFFER
 
 
-def _request(refund: Refund, method: str) -> RefundRequest:
+def _request(refund: Refund, payment: Payment) -> RefundRequest:
     return RefundRequest(
-        order_no=refund.order_no,
-        payment_id=refund.payment_id,
+        order_no=payment.order_no,
+        payment_id=payment.payment_id,
         refund_id=refund.refund_id,
         amount_minor=refund.amount_minor,
         currency=refund.currency,
-        method=method,
+        method=payment.method,
     )
 
 
@@ -162,7 +171,8 @@ async def settle(session: AsyncSession, order: Order, asked: Asked, answer: Refu
     await _book_out(session, order, refund)
     told = _told(refund) | {"provider_ref": refund.provider_ref, "method": asked.request.method}
     await events.record(session, order, Event("refund.succeeded", told, node=node))
-    if all(one.state == _SUCCEEDED for one in await payments.refunds_of(session, order.order_no)):
+    everything = await payments.refunds_of(session, order.order_no)
+    if all(one.state == _SUCCEEDED for one in everything if one.credited_to is None):
         why = "the provider has given it back"
         await holds.resolve(session, order, ("refund_failed",), "refunded", by="orderflow", reason=why)
 
@@ -172,7 +182,8 @@ async def _book_out(session: AsyncSession, order: Order, refund: Refund) -> None
     if payment.state not in payments.COUNTED:
         return
     order.refunded_minor += refund.amount_minor
-    entries = some(refund_paid(refund.amount_minor, PaymentCategory(payment.category).debit_role))
+    origin = await payments.origin(session, payment)
+    entries = some(refund_paid(refund.amount_minor, PaymentCategory(origin.category).debit_role))
     key = f"refund_paid/{order.order_no}/{refund.refund_id}"
     await journal.post(session, PostingContext.of(order, refund.settled_at or now()), entries, key)
 

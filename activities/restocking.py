@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.exchange_drafts import ask_of
+from activities.exchanging import conclude
 from activities.granting import Grant, draft, grant
 from activities.return_messages import Receipt
+from domain.exchanging import EXCHANGE, replacement_number
 from domain.posting.entry import some
 from domain.posting.roles import Role
 from domain.posting.stock import goods_restocked, goods_returned_damaged
 from domain.pricing import share_of_line
-from domain.refunding import RefundAsk, RefundKind
 from domain.returning import Announced, Inspected, MoreThanAnnounced, ReturnState, received_of
 from models.columns import now
 from models.inbox import InboxMessage
@@ -47,9 +49,12 @@ async def take_in(session: AsyncSession, order: Order, row: Return, receipt: Rec
     # The price first: both read the lines as they were before the goods came back.
     await _give_back(session, order, row, document_no, found, message)
     await _restock(session, order, document_no, receipt.warehouse, found)
-    if complete or receipt.last:
+    ends = complete or receipt.last
+    if ends:
         row.state, row.closed_at = ReturnState.CLOSED.value, now()
     await events.record(session, order, _told(row, receipt, found, message))
+    if ends and row.kind == EXCHANGE:
+        await conclude(session, order, row)
     return "applied"
 
 
@@ -86,14 +91,18 @@ async def _give_back(
     found: Sequence[Inspected],
     message: InboxMessage,
 ) -> None:
-    """The price of accepted units goes back, but for units that were refunded without their coming back."""
+    """The price of accepted units goes back, but for units that were refunded without their coming back.
+
+    That of an exchange is kept for what goes out instead.
+    """
     lines = {line.line_id: line for line in await orders.lines(session, order.order_no)}
     units = {one.line_id: min(one.accepted, _kept(lines[one.line_id])) for one in found}
     units = {line_id: quantity for line_id, quantity in units.items() if quantity > 0}
     if not units:
         return
-    ask = RefundAsk(RefundKind.UNITS, "goods_returned", units, delivered_only=True)
-    wanted = Grant(document_no, ask, message.actor, row.reason, row.return_no, message.message_id)
+    ask = ask_of(units)
+    kept_for = replacement_number(order.channel, row.return_no) if row.kind == EXCHANGE else None
+    wanted = Grant(document_no, ask, message.actor, row.reason, row.return_no, message.message_id, kept_for)
     await grant(session, order, wanted, await draft(session, order, ask), "return")
 
 

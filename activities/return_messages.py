@@ -1,6 +1,7 @@
 """What messages about returns say, as our door let them in."""
 
-from typing import Annotated, Literal, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -22,12 +23,25 @@ class UnitsAnnounced(BaseModel):
     reason_code: str
 
 
+class UnitsInstead(BaseModel):
+    """Units that are to go out instead of a line, as they were priced when they were asked for."""
+
+    line_id: str
+    sku: str
+    quantity: Annotated[int, Field(gt=0)]
+    unit_price_minor: Annotated[int, Field(ge=0)] | None = None
+    tax_rate: Decimal | None = None
+    category: str | None = None
+
+
 class Announcement(BaseModel):
-    """Units that somebody wants to send back."""
+    """Units that somebody wants to send back, and what they want instead, if not their money."""
 
     return_id: Annotated[str, Field(min_length=1)]
-    kind: Literal["refund"] = "refund"
+    kind: Literal["refund", "exchange"] = "refund"
     lines: Annotated[list[UnitsAnnounced], Field(min_length=1)]
+    instead: list[UnitsInstead] = []
+    ship_to: dict[str, Any] | None = None
     reason: str | None = None
 
 

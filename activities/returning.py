@@ -1,13 +1,14 @@
 """Returns: opened by rule or by a person's decision, taken in by the warehouse, given back and restocked."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities.exchange_drafts import check_offered
+from activities.exchanging import conclude
 from activities.failures import translated
 from activities.posting import post_unposted
 from activities.restocking import take_in
@@ -15,12 +16,12 @@ from activities.return_messages import Announcement, Receipt, read
 from activities.revenue import recognise
 from activities.step import StepResult
 from domain.approval import ApprovalState
-from domain.returning import NotReturnable, ReturnState, check_returnable
-from models.approval import Approval
+from domain.exchanging import EXCHANGE, ExchangeNotOffered
+from domain.returning import NotReturnable, ReturnPolicy, ReturnState, check_returnable
 from models.columns import now
 from models.inbox import InboxMessage
 from models.order import Order
-from models.returning import Return, ReturnLine
+from models.returning import ExchangeLine, Return, ReturnLine
 from runtime.database import Sessions
 from store import approvals, events, holds, inbox, orders, returning, stock
 from store.events import Event
@@ -34,10 +35,11 @@ _UNDECIDED = "return_undecided"
 
 @dataclass(frozen=True)
 class ReturnStep:
-    """One return of an order."""
+    """One return of an order. `time_scale`: spans of its policy times this, as those of flows."""
 
     order_no: str
     return_no: str
+    time_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,22 @@ class ReturnConsent:
     order_no: str
     return_no: str
     approval_id: str
+    time_scale: float = 1.0
 
 
 @dataclass(frozen=True)
 class ReturnResult(StepResult):
-    """How the return stands after the step; `granted`: money is to go back. No state: there is no such return."""
+    """How the return stands after the step; `granted`: money is to go back. No state: there is no such return.
+
+    `units` and `worth_minor` are what is to come back, and what it comes to in the order's currency.
+    """
 
     state: str | None = None
     goods_due_at: datetime | None = None
     granted: bool = False
     requested_by: str = ""
+    units: dict[str, int] = field(default_factory=dict)
+    worth_minor: int = 0
 
 
 class ReturnActivities:
@@ -88,7 +96,7 @@ class ReturnActivities:
                     message = await inbox.find(session, "api", f"return/{step.return_no}")
                     if message is None or message.order_no != step.order_no or message.kind != RETURN_REQUESTED:
                         return await _result(session, step.order_no, None, "ignored")
-                    row = await _open(session, order, step.return_no, message)
+                    row = await _open(session, order, step, message)
                     inbox.mark_applied(message, row.state)
                 return await _result(session, step.order_no, row)
 
@@ -104,7 +112,7 @@ class ReturnActivities:
                 order = await orders.lock(session, consent.order_no)
                 row = await returning.find(session, consent.return_no)
                 if row is not None and row.state == ReturnState.REQUESTED:
-                    await _settle(session, order, row, await approvals.get(session, consent.approval_id))
+                    await _settle(session, order, row, consent)
                 return await _result(session, consent.order_no, row)
 
     @activity.defn
@@ -135,7 +143,8 @@ class ReturnActivities:
 
     @activity.defn
     async def expire_return(self, step: ReturnStep) -> ReturnResult:
-        """Effect: a return whose goods have not come in time is over; what had come before was given back then.
+        """Effect: a return whose goods have not come in time is over; what had come before was given back then, or is
+            exchanged now.
         Key: the return's state.
         Fails: order_not_found (final).
         """
@@ -146,7 +155,10 @@ class ReturnActivities:
                 if row is not None and row.state == ReturnState.APPROVED:
                     row.state, row.closed_at = ReturnState.EXPIRED.value, now()
                     await events.record(session, order, Event("return.expired", {"return_no": row.return_no}))
-                return await _result(session, step.order_no, row)
+                    if row.kind == EXCHANGE:
+                        await conclude(session, order, row)
+                exchanged = row is not None and row.kind == EXCHANGE
+                return await _result(session, step.order_no, row, granted=exchanged)
 
 
 async def _result(
@@ -159,8 +171,20 @@ async def _result(
     granted: bool = False,
 ) -> ReturnResult:
     standing = await orders.standing(session, order_no)
-    state, due = (row.state, row.goods_due_at) if row is not None else (None, None)
-    return ReturnResult(standing, held, outcome, state, due, granted, row.requested_by if row is not None else "")
+    if row is None:
+        return ReturnResult(standing, held, outcome)
+    units = {line.line_id: line.quantity for line in await returning.lines_of(session, row.return_no)}
+    return ReturnResult(
+        standing,
+        held,
+        outcome,
+        row.state,
+        row.goods_due_at,
+        granted,
+        row.requested_by,
+        units,
+        row.worth_minor or 0,
+    )
 
 
 async def _message(session: AsyncSession, order: Order, fact: ReturnFact, kind: str) -> InboxMessage | None:
@@ -173,8 +197,8 @@ async def _message(session: AsyncSession, order: Order, fact: ReturnFact, kind: 
     return message
 
 
-async def _open(session: AsyncSession, order: Order, return_no: str, message: InboxMessage) -> Return:
-    said = read(message, Announcement)
+async def _open(session: AsyncSession, order: Order, step: ReturnStep, message: InboxMessage) -> Return:
+    said, return_no = read(message, Announcement), step.return_no
     units = {line.line_id: line.quantity for line in said.lines}
     row = Return(
         return_no=return_no,
@@ -185,62 +209,81 @@ async def _open(session: AsyncSession, order: Order, return_no: str, message: In
         currency=order.currency,
         requested_by=message.actor,
         requested_at=message.received_at,
+        ship_to=said.ship_to,
     )
+    session.add(row)
     try:
         check_returnable(units, await returning.returnable(session, order.order_no))
-    except NotReturnable as refused:
+        if row.kind == EXCHANGE:
+            await check_offered(session, order)
+    except (NotReturnable, ExchangeNotOffered) as refused:
         row.state, row.refusal, row.closed_at = ReturnState.REJECTED.value, refused.code, now()
-        session.add(row)
         refusal = {"return_no": return_no, "code": refused.code}
         await events.record(session, order, _event("return.rejected", refusal, message))
         return row
-    lines = {line.line_id: line for line in await orders.lines(session, order.order_no)}
-    row.worth_minor = sum(
-        (lines[line_id].payable_minor * quantity) // lines[line_id].quantity for line_id, quantity in units.items()
-    )
-    session.add(row)
+    await _write_down(session, row, said, units)
+    told = {
+        "return_no": row.return_no,
+        "kind": row.kind,
+        "units": units,
+        "worth_minor": row.worth_minor,
+        "currency": order.currency,
+    }
+    await events.record(session, order, _event("return.requested", told, message))
+    await _judge(session, order, row, step.time_scale)
+    return row
+
+
+async def _write_down(session: AsyncSession, row: Return, said: Announcement, units: dict[str, int]) -> None:
+    """Afterwards the return has its lines, what is to go out instead of them, and what they were sold for."""
+    lines = {line.line_id: line for line in await orders.lines(session, row.order_no)}
+    row.worth_minor = returning.worth_of(units, list(lines.values()))
     await session.flush()
     session.add_all(
         ReturnLine(
-            return_no=return_no,
+            return_no=row.return_no,
             line_id=line.line_id,
-            order_no=order.order_no,
+            order_no=row.order_no,
             sku=lines[line.line_id].sku,
             quantity=line.quantity,
             reason_code=line.reason_code,
         )
         for line in said.lines
     )
-    told = {"return_no": return_no, "units": units, "worth_minor": row.worth_minor, "currency": order.currency}
-    await events.record(session, order, _event("return.requested", told, message))
-    await _judge(session, order, row, list(units))
-    return row
+    session.add_all(
+        ExchangeLine(return_no=row.return_no, position=at, **line.model_dump())
+        for at, line in enumerate(said.instead, start=1)
+    )
 
 
-async def _judge(session: AsyncSession, order: Order, row: Return, line_ids: Sequence[str]) -> None:
+async def _judge(session: AsyncSession, order: Order, row: Return, time_scale: float) -> None:
     """Afterwards the return is approved, if the rule says so."""
-    policy = await returning.policy_of(session, order.entity_id)
+    policy = (await returning.policy_of(session, order.entity_id)).scaled(time_scale)
+    line_ids = [line.line_id for line in await returning.lines_of(session, row.return_no)]
     known = await returning.arrived(session, order.order_no)
     since = [known[line_id].delivered_at for line_id in line_ids]
     worth = PostingContext.of(order, now()).conversion.base_of(row.worth_minor)
     if policy.approves(worth, since, row.requested_at):
-        await _approve(session, order, row, Event("return.approved", {"return_no": row.return_no, "by": "rule"}))
+        event = Event("return.approved", {"return_no": row.return_no, "by": "rule"})
+        await _approve(session, order, row, policy, event)
 
 
-async def _approve(session: AsyncSession, order: Order, row: Return, event: Event) -> None:
-    policy = await returning.policy_of(session, order.entity_id)
+async def _approve(session: AsyncSession, order: Order, row: Return, policy: ReturnPolicy, event: Event) -> None:
     row.state, row.decided_at = ReturnState.APPROVED.value, now()
     row.goods_due_at = row.decided_at + policy.goods_within
     row.decided_by = event.actor
     await events.record(session, order, event)
 
 
-async def _settle(session: AsyncSession, order: Order, row: Return, approval: Approval) -> None:
+async def _settle(session: AsyncSession, order: Order, row: Return, consent: ReturnConsent) -> None:
+    approval = await approvals.get(session, consent.approval_id)
     told = {"return_no": row.return_no, "by": approval.closed_by, "approval_id": approval.approval_id}
     match ApprovalState(approval.state):
         case ApprovalState.APPROVED:
             row.decision_reason = await approvals.last_comment(session, approval.approval_id)
-            await _approve(session, order, row, Event("return.approved", told, actor=approval.closed_by or ""))
+            policy = (await returning.policy_of(session, order.entity_id)).scaled(consent.time_scale)
+            event = Event("return.approved", told, actor=approval.closed_by or "")
+            await _approve(session, order, row, policy, event)
         case ApprovalState.REJECTED | ApprovalState.WITHDRAWN:
             row.decision_reason = await approvals.last_comment(session, approval.approval_id)
             row.state, row.decided_by = ReturnState.REJECTED.value, approval.closed_by

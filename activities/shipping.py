@@ -47,10 +47,11 @@ class ShippingActivities:
 
     @activity.defn
     async def cancel_shipments(self, step: Step) -> StepResult:
-        """Effect: no parcel of the order will be fetched; or the carrier has one already: the outcome is too_late,
-            and partly_voided when another one was voided, whose goods then lie in no parcel.
-        Key: the label's key; voiding what was voided, or never booked, changes nothing.
-        Fails: carrier_unavailable and its kin (retryable).
+        """Effect: no parcel of the order will be fetched, and what it brought back is in stock again; or
+            it has one still: the outcome is too_late, and partly_voided when another was voided, whose goods then
+            lie in no parcel.
+        Key: the label's key; voiding what was voided, or never booked, changes nothing. That of take_back_parcels.
+        Fails: carrier_unavailable and its kin (retryable); account_mapping_missing (final).
         """
         with translated():
             async with self._sessions() as session:
@@ -58,13 +59,14 @@ class ShippingActivities:
                 refusals = await shipping.refusals(session, step.order_no)
                 result = StepResult(await orders.standing(session, step.order_no))
             living = [one.shipment for one in packed if one.shipment.status != ParcelStatus.VOIDED]
-            if any(shipment.status not in VOIDABLE for shipment in living):
+            leaving = [shipment for shipment in living if shipment.status != ParcelStatus.RETURNED]
+            if any(shipment.status not in VOIDABLE for shipment in leaving):
                 return await self._too_late(step.order_no)
-            for shipment in living:
+            for shipment in leaving:
                 result = await self._void(step, shipment.shipment_no, label_key(shipment.shipment_no, refusals))
                 if result.outcome != "applied":
                     return await self._too_late(step.order_no)
-            return result
+            return result if leaving == living else await self._take_back(step)
 
     async def _too_late(self, order_no: str) -> StepResult:
         async with self._sessions() as session:
@@ -81,17 +83,20 @@ class ShippingActivities:
         Fails: account_mapping_missing (final).
         """
         with translated():
-            async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, step.order_no)
-                for parcel in await shipping.parcels(session, step.order_no):
-                    if parcel.shipment.status == ParcelStatus.RETURNED:
-                        await take_back(session, order, parcel, step.node)
-                failed = ("delivery_failed", "delivery_overdue")
-                if await shipping.all_came_back(session, step.order_no):
-                    await holds.resolve(session, order, failed, "returned", by="orderflow", reason="the goods are back")
-                standing = await orders.standing(session, step.order_no)
-                await stock.wake(session)
-                return StepResult(standing)
+            return await self._take_back(step)
+
+    async def _take_back(self, step: Step) -> StepResult:
+        async with self._sessions() as session, session.begin():
+            order = await orders.lock(session, step.order_no)
+            for parcel in await shipping.parcels(session, step.order_no):
+                if parcel.shipment.status == ParcelStatus.RETURNED:
+                    await take_back(session, order, parcel, step.node)
+            failed = ("delivery_failed", "delivery_overdue")
+            if await shipping.all_came_back(session, step.order_no):
+                await holds.resolve(session, order, failed, "returned", by="orderflow", reason="the goods are back")
+            standing = await orders.standing(session, step.order_no)
+            await stock.wake(session)
+            return StepResult(standing)
 
     @activity.defn
     async def apply_scan(self, fact: Fact) -> StepResult:

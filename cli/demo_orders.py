@@ -216,6 +216,15 @@ SENT_BACK: Final = Sample(
     customer={"id": "C-1011", "name": "冯雪"},
     ship_to={"country": "CN", "region": "浙江省", "city": "湖州市", "street": "示例路 11 号", "name": "冯雪"},
 )
+EXCHANGED: Final = Sample(
+    name="exchanged",
+    story="delivered, then exchanged for something dearer: what came back paid for it, the customer paid the rest",
+    lines={"BRUSH-HU": 1},
+    method="alipay",
+    expected=_DELIVERED | {"payment": "refunded", "return": "full", "invoice": "none", "warehouses": ["main"]},
+    customer={"id": "C-1012", "name": "沈洁"},
+    ship_to={"country": "CN", "region": "江苏省", "city": "苏州市", "street": "示例路 12 号", "name": "沈洁"},
+)
 SAMPLES: Final = (
     TWO_PARCELS,
     COUPON,
@@ -228,4 +237,5 @@ SAMPLES: Final = (
     BALANCE_MISSED,
     PAID_LATE,
     SENT_BACK,
+    EXCHANGED,
 )

@@ -11,6 +11,7 @@ from cli.demo_orders import (
     BIG,
     CANCELLED,
     COUPON,
+    EXCHANGED,
     FOREIGN,
     HELD,
     PAID_LATE,
@@ -54,6 +55,9 @@ class Played:
         (self.happened if came else self.problems).append(told if came else otherwise)
         return came
 
+
+# It costs more than what is exchanged for it.
+_INSTEAD: Final = "SCARF-SILK"
 
 Act = Callable[[Desk, Played], None]
 
@@ -158,13 +162,45 @@ def pay_deposit_after_expiry(desk: Desk, one: Played) -> None:
 
 def send_back(desk: Desk, one: Played) -> None:
     """Delivered and complete; then the customer sends the goods back."""
+    if not _bring_back(desk, one, {}):
+        return
+    left = until(lambda: _accounts(desk, one), _has_nothing_sold)
+    if not _has_nothing_sold(left):
+        one.problems.append("what came back still counts as sold")
+
+
+def exchange(desk: Desk, one: Played) -> None:
+    """Delivered and complete; then the customer wants something else, and pays what that costs more."""
+    if not _bring_back(desk, one, {"kind": "exchange", "instead": [{"line_id": "1", "sku": _INSTEAD, "quantity": 1}]}):
+        return
+    if not one.await_until(
+        desk,
+        lambda order: [back["replacement_no"] for back in order["returns"]] != [None],
+        "what came back pays for a replacement",
+        "nothing was ordered instead of what came back",
+    ):
+        return
+    other = Played(one.sample, desk.order(one.order["returns"][0]["replacement_no"]))
+    _pay(desk, other, "P2", other.order["totals"]["total_minor"] - other.order["totals"]["paid_minor"])
+    other.await_until(
+        desk,
+        lambda order: order["lifecycle"] == "completed",
+        f"{other.order_no}: the rest was paid, delivered, revenue recognised",
+        "the replacement was not completed",
+    )
+    one.happened += other.happened
+    one.problems += other.problems
+
+
+def _bring_back(desk: Desk, one: Played, wish: Json) -> bool:
+    """Whether all of the order arrived, was announced to come back, and came into the warehouse."""
     pay(desk, one)
     if not one.await_until(
         desk, lambda order: order["lifecycle"] == "completed", "delivered, revenue recognised", "it was not completed"
     ):
-        return
+        return False
     lines = [{"line_id": line["line_id"], "quantity": line["quantity"]} for line in one.order["lines"]]
-    announced = {"return_id": "A1", "lines": [line | {"reason_code": "not_as_described"} for line in lines]}
+    announced = wish | {"return_id": "A1", "lines": [line | {"reason_code": "not_as_described"} for line in lines]}
     return_no = desk.ask("channel", "POST", f"/v1/orders/{one.order_no}/returns", announced)["return_no"]
     if not one.await_until(
         desk,
@@ -172,14 +208,12 @@ def send_back(desk: Desk, one: Played) -> None:
         f"return {return_no} approved by rule",
         "its return was not approved",
     ):
-        return
+        return False
     found = [{"line_id": line["line_id"], "resellable": line["quantity"]} for line in lines]
     receipt = {"receipt_id": "W1", "warehouse": "main", "lines": found}
     desk.ask("warehouse", "POST", f"/v1/returns/{return_no}/receipt", receipt)
     one.happened.append("the goods came back and were inspected")
-    left = until(lambda: _accounts(desk, one), _has_nothing_sold)
-    if not _has_nothing_sold(left):
-        one.problems.append("what came back still counts as sold")
+    return True
 
 
 ACTS: Final[Mapping[str, Act]] = {
@@ -194,6 +228,7 @@ ACTS: Final[Mapping[str, Act]] = {
     BALANCE_MISSED.name: miss_balance,
     PAID_LATE.name: pay_deposit_after_expiry,
     SENT_BACK.name: send_back,
+    EXCHANGED.name: exchange,
 }
 
 

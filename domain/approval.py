@@ -123,14 +123,15 @@ def first_round(node: ApprovalNode, people: People, case: Case) -> Round:
 def next_round(node: ApprovalNode, level: int, before: Sequence[Asked], people: People, case: Case) -> Round | None:
     """The next level that has somebody to ask; None when the approval is exhausted.
 
-    A level without anybody is passed over at once: waiting for nobody helps nobody. Superiors are those of the last
-    people who were asked, so a chain of superiors goes on from where it ended.
+    A level without anybody is passed over at once: waiting for nobody helps nobody. One that has only people who are
+    asked already is not: its time is theirs as well, so that a chief executive who is also somebody's superior has the
+    time of both levels. Superiors are those of the last people who were asked, so a chain of superiors goes on from
+    where it ended.
     """
     passed: list[int] = []
     for at in range(level + 1, len(node.levels)):
         asked = _ask(node, node.levels[at].to, before, people, case)
-        known = {one.person for one in before} if node.levels[at].keep_previous else set()
-        if any(one.person not in known for one in asked):
+        if asked:
             return Round(at, asked, tuple(passed))
         passed.append(at)
     return None

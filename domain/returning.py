@@ -1,10 +1,11 @@
 """Returns: who may send what back, when that needs nobody's consent, and what the warehouse may take in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from typing import Self
 
 from domain.errors import DomainError
 from domain.flow.approval_node import ApprovalNode
@@ -70,6 +71,12 @@ def return_number(order_no: str, return_id: str) -> str:
     return "RT" + base32(sha256(f"{order_no}\x1f{return_id}".encode()).digest())
 
 
+def what_is_asked(return_no: str, units: Mapping[str, int], worth_minor: int) -> str:
+    """What people are asked to let come back, in ids and figures: their approval is of this and of nothing else."""
+    lines = ", ".join(f"{quantity} of line {line_id}" for line_id, quantity in sorted(units.items()))
+    return f"return {return_no}: {lines}, worth {worth_minor}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReturnPolicy:
     """What a legal entity takes back without asking anybody, and how long it waits for the goods."""
@@ -78,6 +85,10 @@ class ReturnPolicy:
     approved_below_minor: int
     """In its functional currency."""
     goods_within: timedelta
+
+    def scaled(self, factor: float) -> Self:
+        """The same with every span `factor` times as long, as flows are scaled."""
+        return replace(self, window=self.window * factor, goods_within=self.goods_within * factor)
 
     def approves(self, worth_minor: int, delivered_at: Sequence[datetime], at: datetime) -> bool:
         """Whether the return needs no decision: it is worth less, and all its goods arrived not too long ago."""

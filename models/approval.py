@@ -15,7 +15,8 @@ from models.columns import Document, TextList, Utc, minor, moment, written_at
 class Approval(SQLModel, table=True):
     """One visit of one approval node. `content_sha256`: what is approved; an order that differs voids it.
 
-    `content` is what is approved beyond the order itself, where somebody else than the order asks.
+    `content` is what is approved where that is not the order itself, because somebody else than the order asks; then
+    `amount_minor` is what that comes to.
     """
 
     __tablename__ = "approvals"

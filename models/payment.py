@@ -52,5 +52,7 @@ class Refund(SQLModel, table=True):
     # requested -> succeeded | refused
     state: str = "requested"
     provider_ref: str | None = None
+    # The order whose goods it pays for instead: an exchange, until its goods go out `requested`, then `succeeded`.
+    credited_to: str | None = None
     requested_at: datetime = written_at()
     settled_at: datetime | None = moment()

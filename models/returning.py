@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from models.columns import Document, minor, moment, written_at
+from models.columns import Document, Minor, Rate, minor, moment, written_at
 
 
 class Return(SQLModel, table=True):
@@ -24,7 +25,7 @@ class Return(SQLModel, table=True):
     return_no: str = Field(primary_key=True)
     order_no: str = Field(foreign_key="orders.order_no")
     return_id: str
-    # refund
+    # refund | exchange: what the customer gets for the goods
     kind: str = "refund"
     # requested -> approved | rejected; approved -> closed | expired
     state: str = "requested"
@@ -40,6 +41,28 @@ class Return(SQLModel, table=True):
     decided_at: datetime | None = moment()
     goods_due_at: datetime | None = moment()
     closed_at: datetime | None = moment()
+    # Of an exchange: where its goods go, if not to where the order's went, and the order they went out by.
+    ship_to: dict[str, Any] | None = Field(default=None, sa_type=Document)
+    replacement_no: str | None = Field(default=None, foreign_key="orders.order_no", unique=True)
+
+
+class ExchangeLine(SQLModel, table=True):
+    """Units that are to go out instead of a line of an exchange, at the price agreed when it was asked for.
+
+    Those of the line's own SKU cost what is credited for it and need none, but for units beyond those that come back.
+    """
+
+    __tablename__ = "exchange_lines"
+    __table_args__ = (CheckConstraint("quantity > 0", name="exchange_line_quantity_positive"),)
+
+    return_no: str = Field(primary_key=True, foreign_key="returns.return_no")
+    position: int = Field(primary_key=True)
+    line_id: str
+    sku: str
+    quantity: int
+    unit_price_minor: int | None = Field(default=None, sa_type=Minor)
+    tax_rate: Decimal | None = Field(default=None, sa_type=Rate)
+    category: str | None = None
 
 
 class ReturnLine(SQLModel, table=True):

@@ -4,13 +4,14 @@ What changes rows and returns nothing is kept back until something is asked, or 
 that in one pipeline; so does `BEGIN`. A transaction thus waits for the server once per question and once to commit.
 """
 
+import asyncio
 import contextlib
 import os
 import select
 import socket
 import time
 from asyncio import TimerHandle, get_running_loop
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
 from prometheus_client import Counter
@@ -19,6 +20,11 @@ from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import Ready
 
+# Whoever asks while the database is away hears so within two seconds: a connection that is lost is found out by a ping,
+# and a server that has just not answered one gets less time to take a new connection.
+TAKE_TIMEOUT_S = 1.8
+TAKE_AGAIN_TIMEOUT_S = 0.7
+_SILENT_FOR_S = 5.0
 # A server that is frozen or cut off answers nothing and closes nothing: only these end the wait for it.
 PING_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 30.0
@@ -62,6 +68,17 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
     """Lost once the server has not answered for `patience_s`, however alive the socket looks."""
 
     patience_s = ANSWER_TIMEOUT_S
+    silent_until: ClassVar[float] = 0.0
+
+    @classmethod
+    async def take(cls, *args: Any, **kwargs: Any) -> Self:
+        """A connection. Raises OperationalError unless the server takes it soon, within milliseconds normally."""
+        patience_s = TAKE_AGAIN_TIMEOUT_S if time.monotonic() < cls.silent_until else TAKE_TIMEOUT_S
+        try:
+            async with asyncio.timeout(patience_s):
+                return await cls.connect(*args, **kwargs)
+        except TimeoutError:
+            raise psycopg.OperationalError(f"no connection within {patience_s:.1f} s") from None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,6 +159,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             if timeout is not None:
                 raise
             self.pgconn.finish()
+            ImpatientConnection.silent_until = time.monotonic() + _SILENT_FOR_S
             raise psycopg.OperationalError(f"no answer within {self.patience_s:.0f} s") from None
         self._heard_at = time.monotonic()
         return answer
@@ -185,6 +203,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         if line_poll.poll(0):
             # It has answered; this process has not got round to reading it.
             return
+        ImpatientConnection.silent_until = time.monotonic() + _SILENT_FOR_S
         # Whoever waits reads the end of the connection, and takes it for what it is.
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as line:
             line.shutdown(socket.SHUT_RDWR)

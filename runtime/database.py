@@ -52,15 +52,15 @@ def create_engine(
 ) -> AsyncEngine:
     """A lazy engine: no connection is made yet.
 
-    Times come back in UTC. A database that is away, cut off or frozen is an OperationalError after about three seconds;
-    it is a TimeoutError after `patience_s` where all connections were in use at that moment.
+    Times come back in UTC. A database that is away, cut off or frozen is an OperationalError within two seconds; it is
+    a TimeoutError after `patience_s` where all connections were in use at that moment.
     """
     engine = create_async_engine(
         with_driver(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=patience_s,
-        connect_args=_connect_args(url, application_name) | {"async_creator_fn": ImpatientConnection.connect},
+        connect_args=_connect_args(url, application_name) | {"async_creator_fn": ImpatientConnection.take},
         # The connection that was used last is the surest to be alive.
         pool_use_lifo=True,
     )

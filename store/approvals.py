@@ -96,12 +96,14 @@ async def last_told(session: AsyncSession, approval_id: str, kind: str) -> datet
     return at
 
 
-async def content_of(session: AsyncSession, order: Order, more: str = "") -> str:
-    """The hash of what is approved: amount, lines and country of the order, and what the asker adds."""
+async def content_of(session: AsyncSession, order: Order, own: str = "") -> str:
+    """The hash of what is approved: the asker's own matter, or else amount, lines and country of the order."""
+    if own:
+        return sha256(own.encode()).hexdigest()
     lines = [
         (one.line_id, one.sku, one.quantity, one.gross_minor) for one in await orders.lines(session, order.order_no)
     ]
-    content = [order.total_minor, order.currency, order.ship_to.get("country", ""), lines, more]
+    content = [order.total_minor, order.currency, order.ship_to.get("country", ""), lines]
     return sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -22,6 +22,10 @@ _LEASE = timedelta(seconds=15)
 STRAY_AFTER = timedelta(hours=24)
 """A message that has waited so long for its order is for people to look into."""
 _LARGEST_ID = 2**63 - 1
+WAKE_UPS = ("stock.replenished", "order.adjusted")
+"""Messages that say nothing but that the order should look again."""
+# What people ask of a running order with an update. A message of another kind is not theirs to use up.
+_ASKED = ("cancel.requested", "hold.settled")
 
 
 class MessageDiffers(DomainError):
@@ -133,7 +137,7 @@ async def reason_in(session: AsyncSession, inbox_id: int, order_no: str) -> str 
 async def said_in(session: AsyncSession, inbox_id: int, order_no: str) -> dict[str, Any]:
     """What a person asked for, word by word; nothing when nobody did. The message counts as heard afterwards."""
     message = await of_order(session, inbox_id, order_no) if inbox_id else None
-    if message is None:
+    if message is None or message.kind not in _ASKED:
         return {}
     mark_applied(message, "heard")
     said: dict[str, Any] = json.loads(message.body)
@@ -155,6 +159,14 @@ async def set_aside(session: AsyncSession, inbox_id: int, outcome: str) -> None:
         """),
         {"inbox_id": inbox_id, "outcome": outcome},
     )
+
+
+async def errands_of(session: AsyncSession, order_no: str) -> Sequence[str]:
+    """The workflows that began beside the order, running or ended: each is called as the message that began it."""
+    query = select(InboxMessage.message_id).where(
+        InboxMessage.order_no == order_no, col(InboxMessage.kind).in_(("refund.requested", "return.requested"))
+    )
+    return (await session.exec(query.order_by(col(InboxMessage.inbox_id)))).all()
 
 
 _CLAIM = text("""

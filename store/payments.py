@@ -24,7 +24,7 @@ UNAPPLIED = "unapplied"
 """On record only, in another currency than the order's; in no books."""
 
 COUNTED = frozenset({APPLIED, UNPOSTED, LATE, DUPLICATE})
-_CATEGORIES = frozenset(category.value for category in PaymentCategory)
+_CATEGORIES = frozenset(PaymentCategory) - {PaymentCategory.EXCHANGE_CREDIT}
 _UNDONE = frozenset({Lifecycle.CANCELLED, Lifecycle.EXPIRED, Lifecycle.REJECTED})
 
 
@@ -122,6 +122,14 @@ async def left_of(session: AsyncSession, order_no: str) -> list[tuple[Payment, i
         gone[refund.payment_id] = gone.get(refund.payment_id, 0) + refund.amount_minor
     left = [(one, one.amount_minor - gone.get(one.payment_id, 0)) for one in await of_order(session, order_no)]
     return [(payment, minor) for payment, minor in left if minor > 0]
+
+
+async def origin(session: AsyncSession, payment: Payment) -> Payment:
+    """The payment by which the money had come in: for the credit of an exchange, one of the order it was paid for."""
+    while payment.category == PaymentCategory.EXCHANGE_CREDIT:
+        given_up = await find_refund(session, payment.payment_id)
+        payment = await session.get_one(Payment, (given_up.order_no, given_up.payment_id))
+    return payment
 
 
 async def find_refund(session: AsyncSession, refund_id: str) -> Refund:

@@ -57,6 +57,8 @@ class OrderDraft:
     balance_opens_at: datetime | None = None
     balance_closes_at: datetime | None = None
     deposit_refundable: bool | None = None
+    # Of an order that is paid with what another one was paid with: the rate that this money has in the books.
+    fx_rate: Decimal | None = None
 
     @property
     def order_no(self) -> str:
@@ -83,9 +85,14 @@ class _Ground:
     customer: facts.KnownCustomer
 
 
-async def place(session: AsyncSession, draft: OrderDraft, message: Incoming, flows: Sequence[FlowDefinition]) -> Placed:
-    """Afterwards the order is ours, once: the caller commits. Raises MessageDiffers when it came with other content."""
-    receipt = await inbox.add(session, message)
+async def place(
+    session: AsyncSession, draft: OrderDraft, message: Incoming, flows: Sequence[FlowDefinition], *, leased: bool = True
+) -> Placed:
+    """Afterwards the order is ours, once: the caller commits, and hands it over unless it is not `leased`.
+
+    Raises MessageDiffers when it came with other content.
+    """
+    receipt = await inbox.add(session, message, leased=leased)
     if receipt.repeated:
         return Placed(draft.order_no, receipt.inbox_id, repeated=True)
     ground = await _ground(session, draft)
@@ -148,7 +155,7 @@ def _order(draft: OrderDraft, ground: _Ground, flow: FlowDefinition) -> Order:
         entity_id=ENTITY,
         currency=draft.currency,
         functional_currency=ground.functional_currency,
-        fx_rate=ground.rate,
+        fx_rate=draft.fx_rate or ground.rate,
         priced_by_client=draft.priced_by_client,
         customer_id=draft.customer_id,
         customer_level=ground.customer.level,

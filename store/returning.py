@@ -1,6 +1,6 @@
 """Returns: what is to come back, what has, and which units of an order still can."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,9 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.access import Principal
 from domain.errors import DomainError
+from domain.exchanging import EXCHANGE
 from domain.returning import ReturnPolicy
+from models.inbox import InboxMessage
 from models.masters import LegalEntity
-from models.returning import Return, ReturnLine, ReturnReceipt
+from models.order import OrderLine
+from models.returning import ExchangeLine, Return, ReturnLine, ReturnReceipt
+from store import exchanging
 from store.listing.sight import of_orders_in_sight
 
 
@@ -24,10 +28,11 @@ class ReturnNotFound(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class ReturnWithLines:
-    """A return with its lines."""
+    """A return with its lines, and with what goes out instead."""
 
     row: Return
     lines: tuple[ReturnLine, ...]
+    instead: tuple[ExchangeLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class ReturnFilter:
     def conditions(self) -> list[ColumnElement[bool]]:
         equal = {Return.order_no: self.order_no, Return.state: self.state}
         return [col(column) == value for column, value in equal.items() if value is not None]
+
+
+def worth_of(units: Mapping[str, int], lines: Sequence[OrderLine]) -> int:
+    """What these units of the order's lines were sold for."""
+    return sum((line.payable_minor * units.get(line.line_id, 0)) // line.quantity for line in lines)
 
 
 async def find(session: AsyncSession, return_no: str) -> Return | None:
@@ -58,6 +68,16 @@ async def of_order(session: AsyncSession, order_no: str) -> list[ReturnWithLines
     query = select(Return).where(Return.order_no == order_no)
     rows = (await session.exec(query.order_by(col(Return.requested_at), col(Return.return_no)))).all()
     return await _with_lines(session, rows)
+
+
+async def wish_in_sight(session: AsyncSession, return_no: str, caller: Principal) -> InboxMessage:
+    """The wish to send goods back, as it came; its return may not be opened yet. Raises ReturnNotFound."""
+    wish = (InboxMessage.source == "api") & (InboxMessage.message_id == f"return/{return_no}")
+    in_sight = of_orders_in_sight(caller, col(InboxMessage.order_no))
+    row = (await session.exec(select(InboxMessage).where(wish, *in_sight))).one_or_none()
+    if row is None:
+        raise ReturnNotFound(return_no=return_no)
+    return row
 
 
 async def in_sight(session: AsyncSession, return_no: str, caller: Principal) -> ReturnWithLines:
@@ -90,7 +110,10 @@ async def _with_lines(session: AsyncSession, rows: Sequence[Return]) -> list[Ret
     lines: dict[str, list[ReturnLine]] = {}
     for line in await session.exec(query.order_by(col(ReturnLine.line_id))):
         lines.setdefault(line.return_no, []).append(line)
-    return [ReturnWithLines(row, tuple(lines.get(row.return_no, ()))) for row in rows]
+    instead = await exchanging.lines_of(session, [row.return_no for row in rows if row.kind == EXCHANGE])
+    return [
+        ReturnWithLines(row, tuple(lines.get(row.return_no, ())), tuple(instead.get(row.return_no, ()))) for row in rows
+    ]
 
 
 async def receipt(session: AsyncSession, return_no: str, receipt_id: str) -> ReturnReceipt | None:

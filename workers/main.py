@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -53,6 +54,8 @@ CACHED_WORKFLOWS = 400
 STICKY_TIMEOUT = timedelta(seconds=3)
 # The SDK keeps heartbeats back for up to four fifths of their time-out, which leaves a busy worker little for the next.
 LONGEST_SILENCE = timedelta(seconds=1)
+# Left to itself, the SDK reads all code there is to make up a name for it, at every start.
+BUILD_ID = f"orderflow-{version('orderflow')}"
 _RETRY_CONNECT_S = 1.0
 # Steps take turns on the connections; only a caller who waits for an answer needs to hear early that there is none.
 _POOL_PATIENCE_S = 20.0
@@ -160,6 +163,7 @@ def build_workers(client: Client, able: Capabilities, *, max_cached_workflows: i
             max_concurrent_local_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else None,
             max_concurrent_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else PARTY_CALLS,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            build_id=BUILD_ID,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             max_heartbeat_throttle_interval=LONGEST_SILENCE,
             interceptors=[SignsOfLife(), StraySignals()],

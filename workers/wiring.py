@@ -94,7 +94,7 @@ def wire(
         terms=terms,
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
-        changing=ChangeActivities(sessions, settings.reservation_ttl),
+        changing=ChangeActivities(sessions, settings.reservation_ttl, settings.payment_tolerance_minor),
         lane=LaneActivities(sessions),
         advance=AdvanceActivities(
             {

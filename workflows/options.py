@@ -25,7 +25,7 @@ DATABASE_STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum
 # One call of an outside party: it answers within a minute or the attempt counts as lost and is looked up again.
 PARTY_CALL = timedelta(seconds=60)
 # A worker that died within a call is not waited for until that minute is over.
-PARTY_SIGN_OF_LIFE = timedelta(seconds=8)
+PARTY_SIGN_OF_LIFE = timedelta(seconds=5)
 # Half an hour of trying bridges restarts and deployments on the other side; then a person has to know.
 PARTY_GIVES_UP = timedelta(minutes=30)
 # Money that is owed and cannot be sent is told within five minutes; it is tried on for as long as it takes.

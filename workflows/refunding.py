@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.refunding import RefundActivities
     from activities.step import Fact, Step, StepResult
 
-from workflows.errand import carry_out
+from workflows.errand import HearsHolds, carry_out
 from workflows.order.contract import OrderInput
 from workflows.order.course import Course
 from workflows.order.steps import EINVOICE, PAYMENT_PROVIDER
@@ -32,8 +32,11 @@ def refund_workflow_id(order_no: str, refund_id: str) -> str:
 
 
 @workflow.defn
-class RefundWorkflow:
-    """Decides the refund, pays it out and takes it off the invoice; ends with `granted`, `refused` or `ignored`."""
+class RefundWorkflow(HearsHolds):
+    """Decides the refund, pays it out and takes it off the invoice; ends with `granted`, `refused` or `ignored`.
+
+    What it is held for is tried again after a pause, or at once when a person says so (`hold_decided`).
+    """
 
     @workflow.init
     def __init__(self, asked: RefundInput) -> None:
@@ -48,6 +51,7 @@ class RefundWorkflow:
         course.tell(f"refund: {decided.outcome}")
         if decided.outcome == "granted":
             await give_back(course)
+        await workflow.wait_condition(workflow.all_handlers_finished)
         return decided.outcome
 
 

@@ -25,7 +25,7 @@ _WAIT: Final = timedelta(seconds=8)
 async def preview(seen: Seen, asked: ChangeAsked) -> ChangePreview:
     """The order as it would be now. Raises why the change would be refused."""
     said = asked.wanted(sets_prices=seen.caller.is_priced)
-    return ChangePreview.of(seen.order, await draft(seen.session, seen.order, kept(said)))
+    return ChangePreview.of(seen.order, await draft(seen.session, seen.order, kept(said), seen.tolerance_minor))
 
 
 async def change(seen: Seen, client: Client | None, asked: ChangeAsked) -> tuple[ChangeView, bool]:

@@ -3,8 +3,8 @@
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.holds.schemas import DecisionTaken, RetriedHold, RetriedHolds, RetryHolds
-from api.inbox.door import HOLD_DECIDED, asked, take
-from api.inbox.hand_over import HandOver
+from api.inbox.door import asked, take
+from api.inbox.hand_over import HOLD_DECIDED, HandOver
 from api.problem import Refused
 from domain.access import Principal
 from domain.flow.vocabulary import HOLD_REASONS, superiors_of

@@ -16,7 +16,6 @@ from store.inbox import Incoming, Pending, Receipt
 PAYMENT_SETTLED: Final = "payment.settled"
 PARCEL_SCANNED: Final = "parcel.scanned"
 STOCK_REPLENISHED: Final = "stock.replenished"
-HOLD_DECIDED: Final = "hold.decided"
 API: Final = "api"
 CARRIER: Final = "carrier"
 

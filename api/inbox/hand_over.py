@@ -26,6 +26,7 @@ ORDER_PLACED = "order.placed"
 REFUND_REQUESTED = "refund.requested"
 RETURN_REQUESTED = "return.requested"
 RETURN_RECEIVED = "return.received"
+HOLD_DECIDED = "hold.decided"
 _OF_RETURNS = frozenset({RETURN_REQUESTED, RETURN_RECEIVED})
 _LANES = 16
 _LANE_CAPACITY = 500
@@ -150,11 +151,13 @@ class HandOver:
         if message.kind in _OF_RETURNS or asker.startswith("return/"):
             # Messages about a return are called `return/<its number>/...`, as its workflow is.
             return_no = (asker or message.message_id).split("/")[1]
-            asked = ReturnInput((await self._input(message.order_no)).input, return_no)
+            order = await self._input(message.order_no)
+            asked = ReturnInput(order.input, return_no, self._time_scale)
             await ReturnHandle(self._client, return_no).tell(asked, message.kind, signal)
             return
         if asker and await handle.tell(message.kind, signal, asker):
             return
+        await self._tell_errands(message, handle, signal)
         if await handle.tell(message.kind, signal):
             return
         order = await self._input(message.order_no)
@@ -164,6 +167,15 @@ class HandOver:
             if await handle.tell(message.kind, signal):
                 return
         await handle.follow_up(order.input, message.kind, signal)
+
+    async def _tell_errands(self, message: Pending, handle: OrderHandle, signal: FactSignal) -> None:
+        """A decision about a hold is for whoever is held by it: refunds and returns of the order hear it besides."""
+        if message.kind != HOLD_DECIDED:
+            return
+        async with self._sessions() as session:
+            errands = await inbox.errands_of(session, message.order_no)
+        for workflow_id in errands:
+            await handle.tell(message.kind, signal, workflow_id)
 
     async def _asker(self, message: Pending) -> str:
         """A decision goes to the workflow that asked for it, which need not be the order's own; none for others."""

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from sqlmodel import col
 
-from api.dependencies import SessionDep, requires
+from api.dependencies import SnapshotDep, requires
 from api.fields import Key
 from api.invoices.schemas import InvoiceQuery, InvoiceView
 from api.paging import ExchangeDep, Keyset, Page, page_of
@@ -30,7 +30,7 @@ class InvoiceNotFound(DomainError):
 
 @router.get("/v1/invoices", summary="List invoices")
 async def list_invoices(
-    query: Annotated[InvoiceQuery, Query()], caller: Reader, session: SessionDep, exchange: ExchangeDep
+    query: Annotated[InvoiceQuery, Query()], caller: Reader, session: SnapshotDep, exchange: ExchangeDep
 ) -> Page[InvoiceView]:
     in_sight = of_orders_in_sight(caller, col(Invoice.order_no))
     rows = await invoices.page(session, query.wanted(), _NEWEST.decode(query.cursor), query.limit, in_sight)
@@ -38,7 +38,7 @@ async def list_invoices(
 
 
 @router.get("/v1/invoices/{invoice_key}", summary="One invoice")
-async def get_invoice(invoice_key: Key, caller: Reader, session: SessionDep) -> InvoiceView:
+async def get_invoice(invoice_key: Key, caller: Reader, session: SnapshotDep) -> InvoiceView:
     found = await invoices.find(session, invoice_key)
     if found is None or not await is_in_sight(session, found.invoice.order_no, caller):
         raise InvoiceNotFound(invoice_key=invoice_key)

@@ -7,9 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.orders.views import OrderParts
 from domain.access import Permission, Principal
+from domain.exchanging import REPLACEMENT
 from models.order import Order
 from runtime.settings import Settings
-from store import entities, invoices, orders, payments, returning, shipping
+from store import entities, exchanging, invoices, orders, payments, returning, shipping
 from store.listing import orders as listing
 from workflows.order.contract import order_workflow_id
 
@@ -27,6 +28,7 @@ async def parts_of(session: AsyncSession, order: Order) -> OrderParts:
         refunds=await payments.refunds_of(session, order_no),
         invoices=await invoices.of_order(session, order_no),
         returns=await returning.of_order(session, order_no),
+        replaces=await exchanging.replaced_by(session, order_no) if order.type == REPLACEMENT else None,
         time_zone=await entities.time_zone(session, order.entity_id),
     )
 

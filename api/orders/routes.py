@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from api.batch import BatchResult, Taken, one_by_one
-from api.dependencies import SessionDep, SettingsDep, SnapshotDep, requires
+from api.dependencies import SettingsDep, SnapshotDep, requires
 from api.fields import Key
 from api.idempotency import REPLAYED, KeyDep
 from api.orders.intake import IntakeDep, Sender, Submission
@@ -50,7 +50,7 @@ async def place_orders(batch: OrderBatch, request: Request, caller: Placer, inta
 
 @router.get("/v1/orders", summary="List orders")
 async def list_orders(
-    query: Annotated[OrderQuery, Query()], caller: Reader, session: SessionDep, exchange: ExchangeDep
+    query: Annotated[OrderQuery, Query()], caller: Reader, session: SnapshotDep, exchange: ExchangeDep
 ) -> Page[OrderSummary]:
     return await list_page(session, caller, query, exchange)
 

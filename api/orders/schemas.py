@@ -7,6 +7,7 @@ from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationEr
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from api.fields import Body, Currency, JsonObject, Key, LongText, Moment, Quantity, Text, Word
+from domain.exchanging import RESERVED
 
 MAX_LINES: Final = 500
 MAX_BATCH: Final = 500
@@ -179,6 +180,8 @@ def _problem(code: Any, detail: Any, *loc: str | int) -> InitErrorDetails:
 
 def _contradictions(sent: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
     """What the parts of an order say against each other, as far as it can be read before they are checked."""
+    if str(sent.get("external_id", "")).startswith(RESERVED):
+        yield _problem("external_id_reserved", "Orders that replace goods are called like this", "external_id")
     given = sent.get("lines")
     lines = [line for line in given if isinstance(line, Mapping)] if isinstance(given, list) else []
     if lines and len(lines) <= MAX_LINES:

@@ -22,6 +22,7 @@ class Seen:
     caller: Principal
     session: AsyncSession
     time_scale: float = 1.0
+    tolerance_minor: int = 0
 
     @property
     def order_no(self) -> str:
@@ -56,7 +57,8 @@ async def _to_cancel(order_no: Key, caller: Canceller, session: SessionDep, sett
 
 
 async def _to_change(order_no: Key, caller: Changer, session: SessionDep, settings: SettingsDep) -> Seen:
-    return Seen(await order_in_sight(session, order_no, caller), caller, session, settings.time_scale)
+    spans, tolerance = settings.time_scale, settings.payment_tolerance_minor
+    return Seen(await order_in_sight(session, order_no, caller), caller, session, spans, tolerance)
 
 
 async def _to_resolve(order_no: Key, caller: Resolver, session: SessionDep, settings: SettingsDep) -> Seen:

@@ -22,6 +22,7 @@ from domain.order import Axes
 from domain.payment_plan import Installment
 from models.order import Order, OrderHold, OrderLine
 from models.payment import Payment, Refund
+from models.returning import Return
 from store.invoices import InvoiceWithLines
 from store.returning import ReturnWithLines
 from store.shipping import Parcel
@@ -168,6 +169,17 @@ class InstallmentView(BaseModel):
         return cls(seq=part.seq, kind=part.kind.value, **amounts, **due, state=part.state.value)
 
 
+class ReplacesView(BaseModel):
+    """Whose goods this order replaces: those that came back of that order by that return."""
+
+    order_no: str
+    return_no: str
+
+    @classmethod
+    def of(cls, row: Return | None) -> Self | None:
+        return None if row is None else cls(order_no=row.order_no, return_no=row.return_no)
+
+
 class FlowView(BaseModel):
     """The flow that the order follows, pinned when it was placed."""
 
@@ -206,6 +218,7 @@ class OrderView(BaseModel):
     refunds: list[RefundView] | None
     invoices: list[InvoiceView] | None
     returns: list[ReturnView]
+    replaces: ReplacesView | None
     customer_id: str | None
     customer_level: str
     contact: dict[str, Any] | None
@@ -238,6 +251,7 @@ class OrderParts:
     refunds: Sequence[Refund]
     invoices: Sequence[InvoiceWithLines]
     returns: Sequence[ReturnWithLines]
+    replaces: Return | None
     time_zone: str
 
 
@@ -257,6 +271,7 @@ def order_view(parts: OrderParts, caller: Principal, temporal_link: str | None) 
         "refunds": money(caller, [RefundView.of(refund) for refund in parts.refunds]),
         "invoices": money(caller, [InvoiceView.of(invoice, caller) for invoice in parts.invoices]),
         "returns": [ReturnView.of(one, caller) for one in parts.returns],
+        "replaces": ReplacesView.of(parts.replaces),
         "contact": contact(caller, row.contact),
         "ship_to": contact(caller, row.ship_to),
         "flow": FlowView(key=row.flow_key, version=row.flow_version),

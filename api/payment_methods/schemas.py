@@ -1,6 +1,6 @@
 """Payment methods as programs write and read them."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel
 
@@ -8,11 +8,21 @@ from api.fields import Body, Moment, Word
 from domain.posting.roles import PaymentCategory
 from models.masters import PaymentMethod
 
+MethodCategory = Literal[
+    PaymentCategory.ONLINE,
+    PaymentCategory.OFFLINE_TRANSFER,
+    PaymentCategory.ON_CREDIT,
+    PaymentCategory.CASH_ON_DELIVERY,
+    PaymentCategory.COLLECTED_FOR_OTHERS,
+    PaymentCategory.STORED_VALUE,
+]
+"""Every category but that of credits, which are made by exchanges and by nothing else."""
+
 
 class PaymentMethodBody(Body):
     """What kind of payment a method is; that decides the accounts."""
 
-    category: PaymentCategory
+    category: MethodCategory
 
     def to_row(self, method: str) -> PaymentMethod:
         return PaymentMethod(method=method, category=self.category.value)

@@ -117,7 +117,7 @@ class PaymentList(BaseModel):
 
 
 class RefundView(BaseModel):
-    """Money that goes back, or has gone back, to who paid it."""
+    """Money that goes back, or has gone back, to who paid it; `credited_to` an order that it pays for instead."""
 
     refund_id: str
     payment_id: str
@@ -125,6 +125,7 @@ class RefundView(BaseModel):
     amount_minor: int
     currency: str
     state: str
+    credited_to: str | None
     requested_at: Moment
     settled_at: Moment | None
 

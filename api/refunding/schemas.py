@@ -180,9 +180,10 @@ class GrantedRefundView(BaseModel):
     @classmethod
     def of(cls, row: GrantedRefund, lines: Sequence[GrantedRefundLine], money: Iterable[Refund]) -> Self:
         payouts = [
-            PaidBack(payment_id=one.payment_id, amount_minor=one.amount_minor, state=one.state)
+            PaidBack.model_validate(one, from_attributes=True)
             for one in money
-            if one.cause == f"grant/{row.grant_id}"
+            # What an exchange did not need of it went on as a refund of its own.
+            if one.cause.removeprefix("rest/") == f"grant/{row.grant_id}"
         ]
         settled = row.state == "granted" and all(one.state == "succeeded" for one in payouts)
         shown: dict[str, Any] = {

@@ -5,14 +5,15 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import SessionDep
+from api.dependencies import SnapshotDep
 from api.idempotency import REPLAYED
 from api.inbox.door import HandOverDep
 from api.orders.seen import ToReturn
 from api.paging import ExchangeDep, Keyset, Page, page_of
 from api.problem import Refused
-from api.returning.asking import ask, take_in
-from api.returning.schemas import ReturnAsked, ReturnQuery, ReturnReceived, ReturnTaken, ReturnView
+from api.refunding.schemas import RefundQuery
+from api.returning.asking import ask, preview, take_in
+from api.returning.schemas import ReturnAsked, ReturnPreview, ReturnQuery, ReturnReceived, ReturnTaken, ReturnView
 from api.returning.seen import Reader, ReturnToRead, ReturnToReceive
 from api.verbatim import verbatim
 from store import returning
@@ -21,17 +22,34 @@ router = APIRouter(tags=["returns"])
 _NEWEST: Final = Keyset("returns", (datetime, str))
 
 
-@router.post("/v1/orders/{order_no}/returns", status_code=202, summary="Announce a return")
+@router.post(
+    "/v1/orders/{order_no}/returns",
+    status_code=202,
+    summary="Announce a return or an exchange",
+    responses={200: {"model": ReturnPreview}},
+)
 async def announce_return(
-    seen: ToReturn, asked: ReturnAsked, request: Request, response: Response, hand_over: HandOverDep
-) -> ReturnTaken:
-    """Delivered goods are to come back. Approved by rule or by people (`/v1/approvals`); then its goods are awaited."""
+    seen: ToReturn,
+    asked: ReturnAsked,
+    query: Annotated[RefundQuery, Query()],
+    request: Request,
+    response: Response,
+    hand_over: HandOverDep,
+) -> ReturnTaken | ReturnPreview:
+    """Delivered goods are to come back. Approved by rule or by people (`/v1/approvals`); then its goods are awaited.
+
+    Their price goes back, or pays for what goes out instead. With `preview=true` 200: what it would come to; nothing is
+    done.
+    """
+    if query.preview:
+        response.status_code = 200
+        return await preview(seen, asked)
     return _answered(response, *await ask(seen, asked, await verbatim(request), hand_over))
 
 
 @router.get("/v1/returns", summary="List returns")
 async def list_returns(
-    query: Annotated[ReturnQuery, Query()], caller: Reader, session: SessionDep, exchange: ExchangeDep
+    query: Annotated[ReturnQuery, Query()], caller: Reader, session: SnapshotDep, exchange: ExchangeDep
 ) -> Page[ReturnView]:
     rows = await returning.page(session, caller, query.wanted(), _NEWEST.decode(query.cursor), query.limit)
     key = (_NEWEST, lambda found: (found.row.requested_at, found.row.return_no))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import SessionDep, requires
+from api.dependencies import SessionDep, SnapshotDep, requires
 from api.fields import Key
 from api.idempotency import REPLAYED
 from api.inbox.door import API, HandOverDep, scan_message, take
@@ -32,7 +32,7 @@ Reporter = Annotated[Principal, requires(Permission.SHIPPING_REPORT)]
 
 @router.get("/v1/shipments", summary="List shipments")
 async def list_shipments(
-    query: Annotated[ShipmentQuery, Query()], caller: Reader, session: SessionDep, exchange: ExchangeDep
+    query: Annotated[ShipmentQuery, Query()], caller: Reader, session: SnapshotDep, exchange: ExchangeDep
 ) -> Page[ShipmentView]:
     rows = await listing.page(session, caller, query.wanted(), _NEWEST.decode(query.cursor), query.limit)
     packed = await listing.contents(session, [row.shipment_no for row in rows])
@@ -44,7 +44,7 @@ async def list_shipments(
 
 
 @router.get("/v1/shipments/{shipment_no}", summary="One shipment")
-async def get_shipment(shipment_no: Key, caller: Reader, session: SessionDep) -> ShipmentDetail:
+async def get_shipment(shipment_no: Key, caller: Reader, session: SnapshotDep) -> ShipmentDetail:
     row, _order = await shipment_in_sight(session, shipment_no, caller)
     parcel = await shipping.parcel(session, row)
     return ShipmentDetail.told(row, parcel.lines, await shipping.scans(session, shipment_no))
@@ -56,7 +56,7 @@ async def get_shipment(shipment_no: Key, caller: Reader, session: SessionDep) ->
     response_class=Response,
     responses=_PDF,
 )
-async def get_note(shipment_no: Key, caller: Reader, session: SessionDep) -> Response:
+async def get_note(shipment_no: Key, caller: Reader, session: SnapshotDep) -> Response:
     """It says who gets the parcel: for those who pack it, and for those who may know the customer anyway."""
     row, order = await shipment_in_sight(session, shipment_no, caller)
     if not (caller.sees_contact or caller.may(Permission.SHIPPING_REPORT)):

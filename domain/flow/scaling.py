@@ -7,18 +7,18 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from domain.flow.approval_node import Clock
-from domain.flow.definition import FlowDefinition
 
 Part = TypeVar("Part", bound=BaseModel)
 _SECOND = timedelta(seconds=1)
 
 
-def scaled(flow: FlowDefinition, factor: float) -> FlowDefinition:
-    """The flow with every span `factor` times as long, in whole seconds and one at least; working hours count always.
+def scaled(part: Part, factor: float) -> Part:
+    """A flow, or a node, with every span `factor` times as long, in whole seconds and one at least; working hours count
+    always.
 
     1.0 is the flow itself. A reminder that would fall on its deadline is left out.
     """
-    return flow if factor == 1.0 else _part(flow, factor)
+    return part if factor == 1.0 else _part(part, factor)
 
 
 def _part(part: Part, factor: float) -> Part:

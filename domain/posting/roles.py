@@ -80,6 +80,8 @@ class PaymentCategory(StrEnum):
     CASH_ON_DELIVERY = "cash_on_delivery"
     COLLECTED_FOR_OTHERS = "collected_for_others"
     STORED_VALUE = "stored_value"
+    # No money: what goods were worth that came back for others. No payment method is of it, only a return makes it.
+    EXCHANGE_CREDIT = "exchange_credit"
 
     @property
     def debit_role(self) -> Role:
@@ -99,4 +101,5 @@ _DEBIT_ROLES = {
     PaymentCategory.CASH_ON_DELIVERY: Role.BANK,
     PaymentCategory.COLLECTED_FOR_OTHERS: Role.WALLET,
     PaymentCategory.STORED_VALUE: Role.STORED_VALUE,
+    PaymentCategory.EXCHANGE_CREDIT: Role.REFUND_PAYABLE,
 }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from store.checks import approvals, goods, money, progress
+from store.checks import approvals, changes, credits, goods, money, progress
 from store.checks.finding import Check
 
 CHECKS: Final = (
@@ -16,6 +16,8 @@ CHECKS: Final = (
     Check(money.payments_are_in_the_books),
     Check(money.refunds_are_in_the_books),
     Check(money.orders_count_their_money),
+    Check(credits.credits_are_what_was_given_up),
+    Check(credits.no_credit_waits_for_a_return_that_is_over),
     Check(money.lines_are_invoiced_as_they_say),
     Check(money.invoices_sum_to_their_lines),
     Check(money.ended_orders_leave_nothing_to_invoice),
@@ -23,6 +25,9 @@ CHECKS: Final = (
     Check(money.numbers_have_no_gaps),
     Check(money.revenue_is_what_was_recognised),
     Check(money.ended_sales_owe_no_goods),
+    Check(changes.changes_add_up_to_the_orders_total),
+    Check(changes.changed_lines_have_the_units_agreed),
+    Check(changes.changes_are_in_the_books_and_in_the_story),
     Check(progress.nothing_delivered_is_without_revenue),
     Check(progress.recognised_units_were_delivered),
     Check(progress.nothing_shipped_is_forgotten, "warning"),

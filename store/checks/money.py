@@ -70,7 +70,8 @@ FROM (SELECT order_no, sum(amount_minor) FILTER (WHERE state IN ('applied', 'lat
 FULL JOIN (
     SELECT e.order_no, sum(l.amount_minor) AS minor
     FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
-    WHERE e.event IN ('payment_received', 'courier_remitted') AND l.side = 'Dr' AND l.role IN {_MONEY_ROLES}
+    WHERE e.event IN ('payment_received', 'courier_remitted') AND l.side = 'Dr'
+      AND (l.role IN {_MONEY_ROLES} OR l.role = 'refund_payable')
       AND (CAST(:only AS text) IS NULL OR e.order_no = :only)
     GROUP BY e.order_no) b USING (order_no)
 WHERE coalesce(p.posted, 0) <> coalesce(b.minor, 0)
@@ -78,7 +79,9 @@ WHERE coalesce(p.posted, 0) <> coalesce(b.minor, 0)
 
 
 async def payments_are_in_the_books(session: AsyncSession, only: str | None) -> list[Finding]:
-    """Payments of an order that count as posted are, in sum, the money that the books say came in for it."""
+    """Payments of an order that count as posted are, in sum, the money that the books say came in for it, or the debt
+    to the customer that pays for an exchange.
+    """
     return await ask(session, _PAYMENTS, only)
 
 
@@ -87,7 +90,8 @@ SELECT order_no AS key, order_no, 'refunds ' || coalesce(r.paid, 0) AS lhs, 'boo
 FROM (SELECT r.order_no, sum(r.amount_minor) AS paid FROM refunds r
       JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
                      AND p.state IN ('applied', 'late', 'duplicate')
-      WHERE r.state = 'succeeded' AND (CAST(:only AS text) IS NULL OR r.order_no = :only) GROUP BY r.order_no) r
+      WHERE r.state = 'succeeded' AND r.credited_to IS NULL
+        AND (CAST(:only AS text) IS NULL OR r.order_no = :only) GROUP BY r.order_no) r
 FULL JOIN (
     SELECT e.order_no, sum(l.amount_minor) AS minor
     FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
@@ -99,7 +103,7 @@ WHERE coalesce(r.paid, 0) <> coalesce(b.minor, 0)
 
 
 async def refunds_are_in_the_books(session: AsyncSession, only: str | None) -> list[Finding]:
-    """Refunds that succeeded are, in sum, the money that the books say went back."""
+    """Refunds that were paid out are, in sum, the money that the books say went back."""
     return await ask(session, _REFUNDS, only)
 
 
@@ -247,7 +251,7 @@ LEFT JOIN (
     FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
     WHERE l.role = 'revenue' AND (CAST(:only AS text) IS NULL OR e.order_no = :only)
     GROUP BY e.order_no) b ON b.order_no = o.order_no
-WHERE l.whole AND o.type <> 'replacement' AND l.net <> coalesce(b.minor, 0)
+WHERE l.whole AND l.net <> coalesce(b.minor, 0)
 """)
 
 

@@ -218,6 +218,21 @@ async def test_escalating_asks_the_superior_and_keeps_whom_it_should(desk: Desk)
     assert await desk.say("gina", "approve") == "effective"
 
 
+async def test_chief_executive_who_is_the_superior_has_the_time_of_both_levels(desk: Desk) -> None:
+    await desk.run("UPDATE people SET superior_id = 'cora' WHERE person_id = 'gina'")
+    kept = {"keep_previous": True}
+    await desk.open(escalate=[{"to": [{"superior_of": "assignee"}], **kept}, {"to": [{"role": "ceo"}], **kept}])
+    superior, top = await desk.escalate(0), await desk.escalate(1)
+    assert [(one.state, one.level) for one in (superior, top)] == [("open", 1), ("open", 2)]
+    assert superior.deadline < top.deadline
+    assert [row for row in await desk.asked() if row[1] == "cora"] == [
+        (1, "cora", None, "asked"),
+        (2, "cora", None, "asked"),
+    ]
+    assert await desk.say("cora", "approve") == "effective"
+    assert await desk.state() == "approved"
+
+
 async def test_escalating_twice_has_one_effect(desk: Desk) -> None:
     await desk.open()
     first, second = await desk.escalate(0), await desk.escalate(0)

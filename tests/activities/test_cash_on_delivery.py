@@ -3,6 +3,7 @@
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.orders import CancelInput, OrderActivities
 from activities.payments import PaymentActivities
 from activities.revenue import RevenueActivities
 from activities.shipping import ShippingActivities
@@ -116,6 +117,31 @@ async def test_take_back_parcels_twice_has_one_effect(sessions: Sessions, shippi
         await shipping.take_back_parcels(BACK)
     assert await level(sessions) == (2, 0, 12_000)
     assert (await story(sessions)).count("shipment.taken_back") == 1
+
+
+async def test_order_whose_parcel_came_back_can_be_called_off_and_its_goods_are_in_stock_again(
+    sessions: Sessions, shipping: ShippingActivities
+) -> None:
+    await refused(sessions, shipping, "picked_up", "returned")
+    asked = await OrderActivities(sessions).begin_cancel(CancelInput("SO-1", "service"))
+    assert asked.standing.cancelling
+    for _time in range(2):
+        undone = await shipping.cancel_shipments(Step("SO-1", "undo"))
+        assert (undone.outcome, undone.standing.blocking_holds) == ("applied", ())
+    assert (await level(sessions), await balances(sessions)) == ((2, 0, 12_000), {})
+    assert (await story(sessions)).count("shipment.taken_back") == 1
+
+
+@pytest.mark.parametrize("status", ["lost", "delivered"])
+async def test_order_whose_parcel_is_with_somebody_else_cannot_be_called_off(
+    sessions: Sessions, shipping: ShippingActivities, status: str
+) -> None:
+    await refused(sessions, shipping, "picked_up", status)
+    with pytest.raises(ApplicationError) as no:
+        await OrderActivities(sessions).begin_cancel(CancelInput("SO-1", "service"))
+    assert no.value.type == "order_not_cancellable"
+    assert (await shipping.cancel_shipments(Step("SO-1", "undo"))).outcome == "too_late"
+    assert await level(sessions) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("statuses", [("picked_up",), ("picked_up", "lost"), ("picked_up", "delivered")])

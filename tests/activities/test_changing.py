@@ -1,6 +1,7 @@
 """Changes of orders on a real database: what follows in lines, stock, money, books and approvals, and only once."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.approvals import ApprovalActivities, ApprovalInput
 from activities.changing import ChangeActivities
-from activities.orders import CancelInput, OrderActivities
+from activities.orders import CancelInput, OrderActivities, WaitInput
 from activities.payments import MoneyPolicy, PaymentActivities
 from activities.refunding import RefundActivities
 from activities.shipping import ShippingActivities
@@ -134,6 +135,42 @@ async def test_a_paid_order_that_became_dearer_is_packed_once_the_balance_has_co
     assert await balances(sessions) == {"1012.01": 3 * PRICE, "2204": -30_000, "2221.06": -3_900}
 
 
+async def test_what_is_missing_within_the_tolerance_is_written_off_and_not_asked_for(
+    sessions: Sessions, payments: PaymentActivities, shipping: ShippingActivities
+) -> None:
+    await ready_to_ship(sessions, lines=[TWO])
+    await stocked(sessions, "R-9", SKU_1=2)
+    await pay(payments, sessions, 2 * PRICE)
+    cent = await change(sessions, more("2", unit_price_minor=1))
+    assert (cent.refusal, cent.result.standing.payment) == (None, "paid")
+    assert [(one.delta_minor, one.balance_minor) for one in await changes(sessions)] == [(1, 0)]
+    assert (await order_row(sessions)).written_off_minor == 1
+    assert (await entries(sessions))[-1] == "sale_changed | Dr 6603.round 1 | Cr 2204 1"
+    # A second one is more than the tolerance, and then all of it is asked for.
+    await change(sessions, more("3", unit_price_minor=1), "C-2")
+    assert [one.balance_minor for one in await changes(sessions)] == [0, 2]
+    assert ((await order_row(sessions)).written_off_minor, (await shipping.book_shipments(STEP)).held) == (
+        0,
+        "change_unpaid",
+    )
+    await pay(payments, sessions, 2, "P-2")
+    assert (await shipping.book_shipments(STEP)).held is None
+    assert await balances(sessions) == {"1012.01": 2 * PRICE + 2, "2204": -20_002, "2221.06": -2_600}
+
+
+@pytest.mark.parametrize(("said", "kept"), [(units(l1=1), True), (units(l1=3), False)])
+async def test_only_who_is_to_pay_more_has_the_payment_window_anew(
+    sessions: Sessions, said: dict[str, Any], *, kept: bool
+) -> None:
+    await ready_to_ship(sessions, lines=[TWO])
+    await stocked(sessions, "R-9", SKU_1=3)
+    waiting = OrderActivities(sessions)
+    first = await waiting.open_wait(WaitInput("SO-1", "pay", 1, "payment.full", timedelta(minutes=30)))
+    await change(sessions, said)
+    anew = await waiting.open_wait(WaitInput("SO-1", "pay", 1, "payment.full", timedelta(hours=1)))
+    assert (anew.deadline == first.deadline, anew.deadline > first.deadline) == (kept, not kept)
+
+
 async def test_down_and_up_again_asks_for_what_went_back(
     sessions: Sessions, payments: PaymentActivities, shipping: ShippingActivities
 ) -> None:
@@ -169,7 +206,7 @@ async def test_what_went_back_as_too_much_is_asked_for_once_the_order_is_dearer(
 async def test_changing_twice_has_one_effect(sessions: Sessions, payments: PaymentActivities) -> None:
     await ready_to_ship(sessions, lines=[TWO])
     await pay(payments, sessions, 2 * PRICE)
-    asked, activities = await ask(sessions, units(l1=1)), ChangeActivities(sessions, None)
+    asked, activities = await ask(sessions, units(l1=1)), ChangeActivities(sessions, None, 1)
     first = await activities.change_order(asked)
     before = await everything(sessions)
     again = await activities.change_order(asked)
@@ -262,7 +299,7 @@ async def test_a_preview_of_yesterday_is_refused(sessions: Sessions, payments: P
     asked = await ask(sessions, units(l1=1))
     await pay(payments, sessions, 2 * PRICE)
     before = await everything(sessions)
-    answer = await ChangeActivities(sessions, None).change_order(asked)
+    answer = await ChangeActivities(sessions, None, 1).change_order(asked)
     assert (answer.refusal, await everything(sessions)) == ("preview_stale", before)
 
 
@@ -352,7 +389,7 @@ async def test_credit_counts_what_a_change_gave_back_and_asks_for_again(
 async def test_one_of_two_rival_changes_wins_and_the_other_has_to_look_again(sessions: Sessions) -> None:
     await ready_to_ship(sessions, lines=[Line(quantity=3)])
     asked = [await ask(sessions, units(l1=wanted), f"C-{wanted}") for wanted in (1, 2)]
-    done = await asyncio.gather(*(ChangeActivities(sessions, None).change_order(one) for one in asked))
+    done = await asyncio.gather(*(ChangeActivities(sessions, None, 1).change_order(one) for one in asked))
     assert sorted(str(one.refusal) for one in done) == ["None", "preview_stale"]
     assert (len(await changes(sessions)), await is_sound(sessions)) == (1, True)
 
@@ -367,7 +404,7 @@ async def test_a_change_and_a_rival_are_taken_one_after_the_other(
         "payment": lambda: payments.apply_payment(paid),
         "cancel": lambda: OrderActivities(sessions).begin_cancel(CancelInput("SO-1", "service")),
     }
-    answer, _other = await asyncio.gather(ChangeActivities(sessions, None).change_order(asked), others[rival]())
+    answer, _other = await asyncio.gather(ChangeActivities(sessions, None, 1).change_order(asked), others[rival]())
     applied = len(await changes(sessions)) == 1
     assert (answer.refusal is None) == applied
     assert answer.refusal in (None, "preview_stale", "order_not_changeable")

@@ -40,6 +40,8 @@ _DAMAGE = {
     "payments_are_in_the_books": "UPDATE payments SET amount_minor = amount_minor - 1 WHERE order_no = 'SO-1'",
     "refunds_are_in_the_books": "UPDATE refunds SET state = 'refused'",
     "orders_count_their_money": "UPDATE orders SET paid_minor = paid_minor + 1 WHERE order_no = 'SO-1'",
+    "credits_are_what_was_given_up": "UPDATE refunds SET credited_to = 'SO-2'",
+    "no_credit_waits_for_a_return_that_is_over": "UPDATE refunds SET credited_to = 'SO-2', state = 'requested'",
     "lines_are_invoiced_as_they_say": "UPDATE order_lines SET invoiced = 1 WHERE order_no = 'SO-1'",
     "invoices_sum_to_their_lines": "UPDATE invoice_lines SET net_minor = net_minor + 1",
     "ended_orders_leave_nothing_to_invoice": "UPDATE order_lines SET invoiced = 0 WHERE order_no = 'SO-1'",
@@ -49,6 +51,11 @@ _DAMAGE = {
         UPDATE journal_lines SET role = 'agent_commission' WHERE role = 'revenue'""",
     "ended_sales_owe_no_goods": """
         UPDATE journal_lines SET role = 'bank' WHERE role = 'contract_liability' AND side = 'Dr'""",
+    "changes_add_up_to_the_orders_total": "UPDATE orders SET total_minor = total_minor + 1 WHERE order_no = 'SO-6'",
+    "changed_lines_have_the_units_agreed": "UPDATE order_lines SET quantity = quantity + 1 WHERE order_no = 'SO-6'",
+    "changes_are_in_the_books_and_in_the_story": """
+        UPDATE journal_lines SET role = 'overpayment' WHERE role = 'refund_payable' AND entry_id IN (
+            SELECT entry_id FROM journal_entries WHERE event = 'sale_changed' AND order_no = 'SO-5')""",
     "nothing_delivered_is_without_revenue": "DELETE FROM order_events WHERE kind = 'revenue.recognised'",
     "recognised_units_were_delivered": "UPDATE order_lines SET recognised = 1 WHERE order_no = 'SO-1'",
     "nothing_shipped_is_forgotten": """
@@ -188,6 +195,29 @@ async def test_approval_that_nobody_will_decide_is_found(sessions: Sessions, sta
 async def test_order_whose_approval_is_gone_is_found(sessions: Sessions, statement: str) -> None:
     await _damage(sessions, statement)
     assert await _checked(sessions, order_no="SO-4") == {"no_order_waits_for_an_approval_that_is_over": 1}
+
+
+@pytest.mark.parametrize(
+    ("check", "statement"),
+    [
+        ("changes_add_up_to_the_orders_total", "UPDATE order_changes SET delta_minor = delta_minor - 1"),
+        ("changes_add_up_to_the_orders_total", "DELETE FROM order_changes WHERE change_id = 'C-2'"),
+        ("changed_lines_have_the_units_agreed", "DELETE FROM order_changes WHERE change_id = 'C-2'"),
+        ("changed_lines_have_the_units_agreed", "DELETE FROM granted_refund_lines WHERE order_no = 'SO-6'"),
+        (
+            "changes_are_in_the_books_and_in_the_story",
+            "UPDATE order_changes SET refund_minor = 1 WHERE change_id = 'C-1'",
+        ),
+        ("changes_are_in_the_books_and_in_the_story", "DELETE FROM granted_refunds WHERE kind = 'change'"),
+        ("changes_are_in_the_books_and_in_the_story", "DELETE FROM order_events WHERE kind = 'order.changed'"),
+    ],
+)
+async def test_change_that_is_not_what_the_order_became_is_found(
+    sessions: Sessions, check: str, statement: str
+) -> None:
+    await _damage(sessions, statement)
+    assert (await _checked(sessions, order_no="SO-6"))[check] >= 1
+    assert await _checked(sessions, order_no="SO-4") == {}
 
 
 async def test_approval_that_others_ask_about_an_ended_order_is_no_discrepancy(sessions: Sessions) -> None:

@@ -299,6 +299,20 @@ async def test_an_expired_order_that_is_paid_goes_on_with_all_its_units(
     assert await contradictions(sessions) == {}
 
 
+async def test_a_step_that_had_ended_the_order_and_is_repeated_does_not_end_it_again(
+    sessions: Sessions, activities: PaymentActivities
+) -> None:
+    await expired(sessions, units=2)
+    await activities.apply_payment(await report(sessions, 11_300))
+    repeated = await OrderActivities(sessions).close_order(CloseInput("SO-1", "expired"))
+    assert (repeated.standing.lifecycle, repeated.standing.fulfilment) == ("accepted", "allocated")
+    assert ((await order_row(sessions)).closed_at, (await story(sessions)).count("order.expired")) == (None, 1)
+    assert await contradictions(sessions) == {}
+    await activities.refund_payments(Step("SO-1", "unpaid"))
+    again = await OrderActivities(sessions).close_order(CloseInput("SO-1", "expired"))
+    assert again.standing.lifecycle == "expired"
+
+
 @pytest.mark.parametrize(
     ("units", "minor", "late"),
     [(1, 11_300, LatePolicy.REVIVE), (2, 5_000, LatePolicy.REVIVE), (2, 11_300, LatePolicy.REFUND)],

@@ -1,5 +1,6 @@
 """Returns on a real database: who may send what back, and what its coming does to stock, books and money."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from activities.refunding import RefundActivities
 from activities.returning import ReturnActivities, ReturnConsent, ReturnFact, ReturnResult, ReturnStep
 from activities.revenue import RevenueActivities
 from activities.step import Step
+from domain.returning import what_is_asked
 from integrations.memory import Memory
 from integrations.payment.simulated import SimulatedPaymentProvider
 from models.access import Person
@@ -220,6 +222,46 @@ async def test_return_that_nobody_decides_is_held_until_somebody_does(desk: Desk
     second = await asked_about(desk.sessions, visit=2)
     assert await say(desk.sessions, second, "approve") == "effective"
     assert ((await desk.settle(second)).state, await open_holds(desk.sessions)) == ("approved", {})
+
+
+async def test_people_are_asked_about_what_comes_back_and_not_about_the_order(desk: Desk) -> None:
+    await desk.sold(days_ago=30)
+    step = await announced(desk.sessions, {"1": 1})
+    opened = await desk.returning.open_return(step)
+    assert (opened.state, opened.units, opened.worth_minor) == ("requested", {"1": 1}, 11_300)
+    approval_id = await asked_about(desk.sessions)
+    async with desk.sessions() as session, session.begin():
+        approval = await session.get_one(Approval, approval_id)
+        assert (approval.amount_minor, approval.content) == (11_300, f"return {NUMBER}: 1 of line 1, worth 11300")
+        # What the order comes to is no matter of the return: only another return would be another matter.
+        (await orders.lock(session, "SO-1")).total_minor += 100
+    assert await say(desk.sessions, approval_id, "approve") == "effective"
+
+
+async def test_an_approval_of_other_units_is_void(desk: Desk) -> None:
+    await desk.sold(days_ago=30)
+    await desk.opened()
+    approval_id = await asked_about(desk.sessions)
+    async with desk.sessions() as session, session.begin():
+        approval = await session.get_one(Approval, approval_id)
+        approval.content = what_is_asked(NUMBER, {"1": 2}, 22_600)
+    assert await say(desk.sessions, approval_id, "approve") == "too_late"
+    assert (await desk.settle(approval_id)).state == "requested"
+
+
+async def test_spans_of_the_policy_are_scaled_as_those_of_flows_are(desk: Desk) -> None:
+    await desk.sold(days_ago=1)
+    step = replace(await announced(desk.sessions, {"1": 1}), time_scale=0.01)
+    # Seven days are less than two hours, so a day is too late; by hand, 14 days are less than three and a half hours.
+    assert (await desk.returning.open_return(step)).state == "requested"
+    approval_id = await asked_about(desk.sessions)
+    await say(desk.sessions, approval_id, "approve")
+    consent = ReturnConsent("SO-1", NUMBER, approval_id, time_scale=0.01)
+    settled = await desk.returning.settle_return(consent)
+    decided_at = (await row_of(desk.sessions)).decided_at
+    assert settled.goods_due_at is not None
+    assert decided_at is not None
+    assert (settled.state, settled.goods_due_at - decided_at) == ("approved", timedelta(days=14) / 100)
 
 
 async def test_who_wants_the_return_does_not_decide_it(desk: Desk) -> None:

@@ -75,6 +75,11 @@ async def test_a_return_is_on_record_before_it_is_answered(api: Api, channel: ht
     assert (answer.status_code, answer.headers["Location"]) == (202, OWN)
     links = {"self": OWN, "order": f"/v1/orders/{NUMBER}", "approvals": f"/v1/approvals?order_no={NUMBER}"}
     assert answer.json() == {"return_no": RETURN_NO, "order_no": NUMBER, "state": "received", "links": links}
+    shown = (await channel.get(OWN)).json()
+    assert (shown["state"], shown["links"], shown["decided_at"]) == ("received", links, None)
+    assert (shown["reason"], shown["requested_by"], shown["worth_minor"]) == ("broken", "channel", 10_800)
+    unit = {"sku": "SKU-1", "reason_code": "defective", "quantity": 1, "received": 0, "resellable": 0, "damaged": 0}
+    assert shown["lines"] == [{"line_id": "1"} | unit]
     async with api.database.sessions() as session:
         message = await session.get_one(InboxMessage, await inbox_id(api, f"return/{RETURN_NO}"))
     assert (message.kind, message.body, message.actor) == ("return.requested", sent, "channel")

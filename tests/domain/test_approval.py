@@ -94,9 +94,16 @@ def test_level_without_anybody_is_passed_over_at_once() -> None:
     assert (found.level, found.asked, found.passed) == (2, (Asked("cora", role="ceo"),), (1,))
 
 
-def test_level_that_asks_only_those_who_are_asked_already_is_passed_over() -> None:
-    same = gm_approval(escalate=[{"to": [{"role": "gm"}], "keep_previous": True}])
-    assert next_round(same, 0, [Asked("gina", role="gm")], ALL, CASE) is None
+def test_level_of_those_who_are_asked_already_gives_them_its_time() -> None:
+    under_the_top = {**ALL, "gina": Colleague("gina", frozenset({"gm"}), superior="cora")}
+    levels: list[dict[str, Any]] = [{"to": [{"superior_of": "assignee"}]}, {"to": [{"role": "ceo"}]}]
+    node = gm_approval(escalate=[level | {"keep_previous": True} for level in levels])
+    second = next_round(node, 0, [Asked("gina", role="gm")], under_the_top, CASE)
+    assert second is not None
+    assert (second.level, second.asked) == (1, (Asked("cora"),))
+    third = next_round(node, 1, second.asked, under_the_top, CASE)
+    assert third is not None
+    assert (third.level, third.asked, third.passed) == (2, (Asked("cora", role="ceo"),), ())
 
 
 def test_nobody_is_left_after_the_last_level() -> None:

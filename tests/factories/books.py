@@ -1,7 +1,11 @@
 """What the books say, for tests: balances by account, and entries as an accountant writes them."""
 
+from collections.abc import Sequence
+
+from models.order import Order
 from runtime.database import Sessions
 from store import defaults, journal
+from store.journal import Balance
 
 
 async def open_books(sessions: Sessions) -> None:
@@ -12,8 +16,7 @@ async def open_books(sessions: Sessions) -> None:
 
 async def balances(sessions: Sessions, order_no: str = "SO-1") -> dict[str, int]:
     """Accounts of the order's voucher that are not at zero, in functional minor units, debit positive."""
-    async with sessions() as session:
-        rows = await journal.balances(session, f"V-{order_no}")
+    rows = await _balances(sessions, order_no)
     totals: dict[str, int] = {}
     for row in rows:
         totals[row.account] = totals.get(row.account, 0) + row.base_minor
@@ -22,9 +25,14 @@ async def balances(sessions: Sessions, order_no: str = "SO-1") -> dict[str, int]
 
 async def both_amounts(sessions: Sessions, order_no: str = "SO-1") -> dict[tuple[str, str], tuple[int, int]]:
     """Document and functional balance by account and currency, zeroes included."""
-    async with sessions() as session:
-        rows = await journal.balances(session, f"V-{order_no}")
+    rows = await _balances(sessions, order_no)
     return {(row.account, row.currency): (row.document_minor, row.base_minor) for row in rows}
+
+
+async def _balances(sessions: Sessions, order_no: str) -> Sequence[Balance]:
+    async with sessions() as session:
+        order = await session.get(Order, order_no)
+        return await journal.balances(session, order.voucher_no if order else f"V-{order_no}")
 
 
 async def entries(sessions: Sessions, order_no: str = "SO-1") -> list[str]:

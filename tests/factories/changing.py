@@ -43,4 +43,4 @@ async def ask(
 
 async def change(sessions: Sessions, said: Said, change_id: str = "C-1") -> ChangeAnswer:
     """What comes of the change."""
-    return await ChangeActivities(sessions, None).change_order(await ask(sessions, said, change_id))
+    return await ChangeActivities(sessions, None, 1).change_order(await ask(sessions, said, change_id))

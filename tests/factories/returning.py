@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.approvals import ApprovalActivities, ApprovalInput
 from activities.returning import ReturnFact, ReturnStep
 from activities.step import Fact
-from domain.returning import CONSENT, return_number
+from domain.returning import CONSENT, return_number, what_is_asked
 from models.access import Person
 from models.inbox import InboxMessage
 from models.order import OrderLine
@@ -21,16 +21,15 @@ NUMBER = return_number("SO-1", "A-1")
 
 
 async def announced(
-    sessions: Sessions, units: Mapping[str, int], return_id: str = "A-1", order_no: str = "SO-1"
+    sessions: Sessions, units: Mapping[str, int], return_id: str = "A-1", order_no: str = "SO-1", **said: Any
 ) -> ReturnStep:
-    """A committed wish to send these units back."""
+    """A committed wish to send these units back; `said`: what else it says."""
     return_no = return_number(order_no, return_id)
     lines = [
         {"line_id": line_id, "quantity": quantity, "reason_code": "defective"} for line_id, quantity in units.items()
     ]
-    await _commit(
-        sessions, order_no, f"return/{return_no}", "return.requested", {"return_id": return_id, "lines": lines}
-    )
+    wish = {"return_id": return_id, "lines": lines} | said
+    await _commit(sessions, order_no, f"return/{return_no}", "return.requested", wish)
     return ReturnStep(order_no, return_no)
 
 
@@ -47,9 +46,10 @@ async def asked_about(sessions: Sessions, return_no: str = NUMBER, visit: int = 
         "normal",
         1,
         CONSENT,
-        content=f"return {return_no}",
+        content=what_is_asked(return_no, {"1": 1}, row.worth_minor or 0),
         order_waits=False,
         submitter=row.requested_by,
+        amount_minor=row.worth_minor,
     )
     return (await ActivityEnvironment().run(ApprovalActivities(sessions).open_approval, asked)).approval_id
 
@@ -68,11 +68,12 @@ async def received(
     receipt_id: str = "R-1",
     last: bool = True,
     return_no: str = NUMBER,
+    order_no: str = "SO-1",
 ) -> ReturnFact:
     """A committed receipt of goods in the warehouse `main`."""
     said = {"receipt_id": receipt_id, "warehouse": "main", "lines": list(found), "last": last}
     message_id = f"return/{return_no}/receipt/{receipt_id}"
-    return ReturnFact("SO-1", return_no, await _commit(sessions, "SO-1", message_id, "return.received", said))
+    return ReturnFact(order_no, return_no, await _commit(sessions, order_no, message_id, "return.received", said))
 
 
 async def _commit(

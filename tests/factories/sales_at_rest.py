@@ -1,13 +1,16 @@
 """Orders at rest, brought there by the real activities: one finished, two that wait, one undone."""
 
+from contextlib import closing
 from datetime import timedelta
 
 from temporalio.testing import ActivityEnvironment
 
 from activities.approvals import ApprovalActivities, ApprovalInput
+from activities.changing import ChangeActivities
 from activities.invoices import InvoiceActivities
 from activities.orders import CancelInput, CloseInput, OrderActivities, WaitInput
 from activities.payments import PaymentActivities
+from activities.refunding import RefundActivities
 from activities.revenue import RevenueActivities
 from activities.shipping import ShippingActivities
 from activities.step import Step
@@ -20,8 +23,12 @@ from models.access import Person
 from runtime.database import Sessions
 from tests.factories.approvals import gm_approval
 from tests.factories.books import open_books
+from tests.factories.changing import ask as change_asked
+from tests.factories.changing import in_force, units
 from tests.factories.orders import Line, place
 from tests.factories.payments import report
+from tests.factories.refunding import ask as refund_asked
+from tests.factories.refunding import units as unsent
 from tests.factories.shipping import ready_to_ship, reported
 
 PRICE = 11_300
@@ -30,7 +37,7 @@ PRICE = 11_300
 async def at_rest(sessions: Sessions) -> None:
     """Afterwards SO-1 is completed with all that belongs to it, SO-2 waits for its money, SO-3 was cancelled.
 
-    SO-4 waits for a general manager.
+    SO-4 waits for a general manager, SO-5 was paid and then made smaller, and of SO-6 a unit was refunded after that.
     """
     await open_books(sessions)
     for order_no in ("SO-1", "SO-2", "SO-3"):
@@ -44,6 +51,7 @@ async def at_rest(sessions: Sessions) -> None:
     wait = WaitInput("SO-2", "pay", 1, "payment.full", timedelta(hours=24))
     await ActivityEnvironment().run(OrderActivities(sessions).open_wait, wait)
     await _ask(sessions)
+    await _change(sessions)
 
 
 async def _finish(sessions: Sessions, memory: Memory) -> None:
@@ -68,6 +76,21 @@ async def _undo(sessions: Sessions, memory: Memory) -> None:
     await run(payments.refund_payments, step)
     await run(StockActivities(sessions, None).release_stock, step)
     await run(own.close_order, CloseInput("SO-3", "cancelled"))
+
+
+async def _change(sessions: Sessions) -> None:
+    run = ActivityEnvironment().run
+    await in_force(sessions)
+    with closing(Memory()) as memory:
+        payments = PaymentActivities(sessions, SimulatedPaymentProvider(memory), tolerance_minor=1)
+        for order_no in ("SO-5", "SO-6"):
+            await ready_to_ship(sessions, order_no, [Line(quantity=4), Line("2", "SKU-2", 2)])
+            await run(payments.apply_payment, await report(sessions, 6 * PRICE, order_no=order_no))
+            for change_id, wanted in (("C-1", 1), ("C-2", 2)):
+                asked = await change_asked(sessions, units(l2=wanted), change_id, order_no=order_no)
+                await run(ChangeActivities(sessions, None, 1).change_order, asked)
+    refund = await refund_asked(sessions, unsent({"1": 1}, "out_of_stock"), order_no="SO-6")
+    await run(RefundActivities(sessions).grant_refund, refund)
 
 
 async def _ask(sessions: Sessions) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -61,8 +62,9 @@ class Caller:
         assert answer.status_code == 201, answer.text
 
     async def scan(self, shipment_no: str, status: str) -> None:
-        """The carrier has reported this of the parcel."""
-        fact = {"event_id": f"E-{next(_scans)}", "status": status, "occurred_at": "2026-11-22T11:00:00Z"}
+        """The carrier has reported this of the parcel, as of now: how long ago that was says what may come back."""
+        occurred_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        fact = {"event_id": f"E-{next(_scans)}", "status": status, "occurred_at": occurred_at}
         answer = await self.ask("POST", f"/v1/shipments/{shipment_no}/events", "warehouse", json=fact)
         assert answer.status_code == 202, answer.text
 

@@ -1,13 +1,15 @@
 """The real `orderflow dev` as a process, with nothing of the machine's own settings in it."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.fakes.running_stack import RunningStack, free_port_base
+from tests.fakes.running_stack import ROOT, RunningStack, free_port_base
 
 READY_WITHIN_S = 120.0
 ENDED_WITHIN_S = 30.0
@@ -39,3 +41,11 @@ def live_stack(data_dir: Path, **settings: str) -> Iterator[RunningStack]:
     finally:
         status, said = stack.end(signal.SIGTERM, timeout=ENDED_WITHIN_S)
     assert status == 0, said
+
+
+def recover(data_dir: Path) -> dict[str, int]:
+    """What `orderflow recover` says that it did for the stack on this folder."""
+    command = [sys.executable, "-P", "-m", "cli.main", "recover", "--data", str(data_dir), "--json"]
+    told = subprocess.run(command, cwd=ROOT, env=settings_of(), capture_output=True, text=True, check=True, timeout=60)
+    counts: dict[str, int] = json.loads(told.stdout)
+    return counts

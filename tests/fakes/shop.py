@@ -71,6 +71,8 @@ class Shop:
     decision: str = "granted"
     # How the one return stands; goods are due two weeks after it was opened.
     returned: str | None = "approved"
+    # Whether it is an exchange: what of its goods has come by then is not lost when the rest does not.
+    exchanged: bool = False
     # What a branch is decided on beside the facts that the order began with.
     known: Mapping[str, bool | int | str | list[str]] = field(default_factory=dict)
     # The order does not fit its customer's credit, unless people have let it pass.
@@ -89,6 +91,8 @@ class Shop:
     deadlines: dict[str, timedelta | None] = field(default_factory=dict)
     sla: timedelta | None = None
     patience: list[timedelta] = field(default_factory=list)
+    # What was waited for, and at which visit.
+    waits: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.desk = Desk(self, self.calls)
@@ -199,6 +203,7 @@ class Shop:
 
     @activity.defn
     async def open_wait(self, wait: WaitInput) -> WaitResult:
+        self.waits.append((wait.event, wait.visit))
         opened = self._step(f"open_wait {wait.event}")
         return WaitResult(opened, wait.until or activity.info().current_attempt_scheduled_time + wait.keep)
 
@@ -213,8 +218,7 @@ class Shop:
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
-        left = tuple(one for one in self.standing.blocking_holds if one not in resolve.reasons)
-        settled = self._step("resolve_holds", blocking_holds=left, escalates_at=None)
+        settled = self._step("resolve_holds", escalates_at=None, **self._without(resolve.reasons))
         self.resolved.append(resolve.resolution)
         return settled
 
@@ -260,10 +264,14 @@ class Shop:
     @activity.defn
     async def settle_hold(self, fact: Fact) -> StepResult:
         settled = self.decisions.get(fact.inbox_id)
-        left = tuple(one for one in self.standing.blocking_holds if one != settled)
-        if left == self.standing.blocking_holds:
+        if settled not in (*self.standing.blocking_holds, *self.standing.quiet_holds):
             return dataclasses.replace(self._step("settle_hold in vain"), outcome="superseded")
-        return dataclasses.replace(self._step("settle_hold", blocking_holds=left), outcome="effective")
+        return dataclasses.replace(self._step("settle_hold", **self._without((settled,))), outcome="effective")
+
+    def _without(self, reasons: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The holds that are left."""
+        open_holds = {"blocking_holds": self.standing.blocking_holds, "quiet_holds": self.standing.quiet_holds}
+        return {kind: tuple(one for one in held if one not in reasons) for kind, held in open_holds.items()}
 
     @activity.defn
     async def escalate_holds(self, order_no: str) -> StepResult:
@@ -364,11 +372,12 @@ class Shop:
     @activity.defn
     async def expire_return(self, step: ReturnStep) -> ReturnResult:
         self.returned = "expired"
-        return self._of_return(self._step("expire_return"))
+        return self._of_return(self._step("expire_return"), granted=self.exchanged)
 
     def _of_return(self, done: StepResult, *, granted: bool = False) -> ReturnResult:
         due = activity.info().current_attempt_scheduled_time + timedelta(days=14)
-        return ReturnResult(done.standing, done.held, done.outcome, self.returned, due, granted)
+        of_it: dict[str, Any] = {"units": {"1": 1}, "worth_minor": 11_300}
+        return ReturnResult(done.standing, done.held, done.outcome, self.returned, due, granted, **of_it)
 
     def _held(self, hold: str | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.standing.blocking_holds, *([hold] if hold else []))))

@@ -95,10 +95,11 @@ def rows(database_url: str, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-def kept_by(simulator: Path, shelf: str) -> dict[str, dict[str, Any]]:
-    """What a simulated party has on record, by the key under which we asked for it."""
+def kept_by(simulator: Path, shelf: str, about: str = "") -> dict[str, dict[str, Any]]:
+    """What a simulated party has on record, by the key under which we asked for it; of one order, if `about` says."""
     with sqlite3.connect(f"file:{simulator}?mode=ro", uri=True) as connection:
-        found = connection.execute("SELECT key, value FROM entries WHERE shelf = ?", (shelf,)).fetchall()
+        query = "SELECT key, value FROM entries WHERE shelf = ? AND key BETWEEN ? AND ?"
+        found = connection.execute(query, (shelf, about, about + "\U0010ffff")).fetchall()
     connection.close()
     return {key: json.loads(value) for key, value in found}
 

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
+from temporalio.service import RPCError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -30,25 +31,25 @@ from api.app import create_app
 from api.inbox.hand_over import HandOver
 from api.orders import cancelling, resolving
 from cli.local_stack.temporal import LocalTemporal, TemporalPorts, free_port
-from domain.flow.definition import FlowDefinition
-from domain.flow.document import parse_definition
 from domain.flow.vocabulary import Role
-from flows import builtin_flows
 from integrations.carrier.simulated import CarrierBehaviour, SimulatedCarrier
 from integrations.einvoice.simulated import SimulatedEInvoiceProvider
 from integrations.memory import Memory
 from integrations.payment.simulated import PaymentBehaviour, SimulatedPaymentProvider
+from models.access import Person
+from models.masters import LegalEntity
 from models.outbox import Destination
 from runtime.settings import Settings
-from store import flows
+from store import flows, inbox
 from store.access import Grant
-from store.defaults import ensure_defaults
+from store.defaults import ENTITY, ensure_defaults
 from tests.api.conftest import give_key
 from tests.conftest import Database
 from tests.fakes.patience import eventually
+from tests.faults.bench_flows import bench_flows
 from workers import wiring
 from workers.local_first import LocalFirst
-from workers.main import WORKFLOWS, queues
+from workers.main import BUILD_ID, WORKFLOWS, queues
 from workers.stray_signals import StraySignals
 from workers.sweeper import Sweeper
 from workflows import options
@@ -56,9 +57,12 @@ from workflows.order.contract import ORDERS_QUEUE, follow_up_workflow_id, order_
 from workflows.relay import RELAY_QUEUE
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
-# Orders of this store pay at once or never.
-IMPATIENT = "impatient"
 SETTLES_WITHIN_S = 60.0
+EVERYBODY = "everybody"
+# Who decides, besides the one who places all orders and so decides about none of them.
+PEOPLE = {"gina": Role.GM, "carl": Role.CEO, "mona": Role.MANAGER, "fina": Role.FINANCE, "sven": Role.SERVICE}
+# More than one unit of what stories sell is for people to take back or not.
+RETURNED_UNASKED_BELOW_MINOR = 15_000
 
 
 class Injected(Exception):
@@ -113,8 +117,11 @@ class Bench:
     faults: Faults
     carrier: SimulatedCarrier
     provider: SimulatedPaymentProvider
+    folder: Path
+    tokens: dict[str, str]
     make_workers: Callable[[], list[Worker]]
     at_work: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    told: list[str] = field(default_factory=list)
 
     async def deploy(self, change: Callable[[], None] = lambda: None) -> None:
         """Afterwards workers of the code as `change` has made it are at work; those from before had ended by then."""
@@ -123,8 +130,8 @@ class Bench:
         for worker in self.make_workers():
             await self.at_work.enter_async_context(worker)
 
-    async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
-        return await self.http.request(method, path, **request)
+    async def ask(self, method: str, path: str, by: str = EVERYBODY, **request: Any) -> httpx.Response:
+        return await self.http.request(method, path, headers={"Authorization": f"Bearer {self.tokens[by]}"}, **request)
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
         async with self.database.sessions() as session:
@@ -140,18 +147,45 @@ class Bench:
         """Everything that was told has been heard, and nobody is doing anything about these orders."""
 
         async def at_work() -> list[str]:
-            left = await self.rows(
-                "SELECT kind FROM inbox_messages WHERE handed_over_at IS NULL AND order_no = ANY(:nos)",
-                nos=order_nos,
-            )
-            ids = [name(order_no) for order_no in order_nos for name in (order_workflow_id, follow_up_workflow_id)]
-            busy = [one for one in await asyncio.gather(*map(self._is_busy, ids)) if one]
-            return [row[0] for row in left] + busy
+            busy = [one for one in await asyncio.gather(*map(self._is_busy, await self.workflows(order_nos))) if one]
+            return await self._pending(order_nos) + busy
 
         quiet = 0
         while quiet < 2:
             await eventually(at_work, lambda busy: busy == [], SETTLES_WITHIN_S)
             quiet += 1
+
+    async def _pending(self, order_nos: list[str]) -> list[str]:
+        """The kinds of messages that Temporal still has to get."""
+        left = await self.rows(
+            "SELECT kind FROM inbox_messages WHERE handed_over_at IS NULL AND order_no = ANY(:nos)", nos=order_nos
+        )
+        return [row[0] for row in left]
+
+    async def workflows(self, order_nos: list[str]) -> list[str]:
+        """The ids of all workflows that these orders have, or may have."""
+        own = [name(order_no) for order_no in order_nos for name in (order_workflow_id, follow_up_workflow_id)]
+        beside = await self.rows(
+            "SELECT message_id FROM inbox_messages WHERE kind IN ('refund.requested', 'return.requested')"
+            " AND order_no = ANY(:nos)",
+            nos=order_nos,
+        )
+        return own + [row[0] for row in beside]
+
+    async def lose(self, order_nos: list[str]) -> None:
+        """Temporal has lost all that runs for these orders, and they were recovered, as `orderflow recover` does it.
+
+        Steps that run at that moment go on, and may have their effect beside those of the workflows that are started.
+        """
+        # What is just being handed over would count as handed over afterwards, to a workflow that is gone: in a minute
+        # the watch would find that, which is not here.
+        await eventually(lambda: self._pending(order_nos), lambda left: left == [], SETTLES_WITHIN_S)
+        for workflow_id in await self.workflows(order_nos):
+            with contextlib.suppress(RPCError):
+                await self.client.get_workflow_handle(workflow_id).terminate("lost")
+        async with self.database.sessions() as session, session.begin():
+            for order_no in order_nos:
+                await inbox.forget_hand_over(session, order_no)
 
     async def _is_busy(self, workflow_id: str) -> str:
         try:
@@ -161,15 +195,6 @@ class Bench:
         raw = described.raw_description
         at_work = raw.HasField("pending_workflow_task") or bool(raw.pending_activities)
         return workflow_id if at_work else ""
-
-
-def _impatient() -> FlowDefinition:
-    normal = next(flow for flow in builtin_flows() if flow.key == "normal")
-    document = normal.model_dump(mode="json", by_alias=True, exclude_none=True)
-    document |= {"key": "impatient", "version": 1}
-    document["match"] = {"priority": 5, "when": f'order.store == "{IMPATIENT}"'}
-    document["nodes"]["pay"] |= {"timeout": "PT1S", "remind": []}
-    return parse_definition(document)
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +222,7 @@ async def bench(database: Database, folder: Path) -> AsyncIterator[Bench]:
     async with contextlib.AsyncExitStack() as running:
         running.callback(server.stop)
         client = await server.client()
-        token = await _prepare(database)
+        tokens = await _prepare(database)
         settings = Settings(simulator_dir=folder)
         app = create_app(settings, engine=database.engine, temporal=client)
         await running.enter_async_context(app.router.lifespan_context(app))
@@ -218,26 +243,46 @@ async def bench(database: Database, folder: Path) -> AsyncIterator[Bench]:
                 patched.setattr(wiring, name, lambda *_, party=party: party)
             able = wiring.wire(settings, database.engine, database.sessions, _nobody)
             await running.enter_async_context(_sweeping(database, client))
-            http = await running.enter_async_context(_calling(app, token))
-            made = Bench(database, client, http, faults, carrier, provider, lambda: _workers(client, able, faults))
+            http = await running.enter_async_context(_calling(app))
+            made = Bench(
+                database,
+                client,
+                http,
+                faults,
+                carrier,
+                provider,
+                folder,
+                tokens,
+                lambda: _workers(client, able, faults),
+            )
             running.push_async_callback(made.at_work.aclose)
             made.heal()
             await made.deploy()
             yield made
 
 
-def _calling(app: FastAPI, token: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://bench", headers={"Authorization": f"Bearer {token}"})
+def _calling(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://bench", timeout=60
+    )
 
 
-async def _prepare(database: Database) -> str:
-    """The token of somebody who may do everything."""
+async def _prepare(database: Database) -> dict[str, str]:
+    """The tokens of somebody who may do everything, and of those who decide."""
     async with database.sessions() as session, session.begin():
         await ensure_defaults(session)
-        await flows.publish(session, [*builtin_flows(), _impatient()])
+        await flows.publish(session, bench_flows())
         session.add(Destination(name="shop", url="http://127.0.0.1:1", secret="whsec_" + "a" * 32))
-    return await give_key(database, "everybody", [role.value for role in Role], Grant(scopes={"orders:priced"}))
+        entity = await session.get_one(LegalEntity, ENTITY)
+        entity.return_approved_below_minor = RETURNED_UNASKED_BELOW_MINOR
+    everything = Grant(scopes={"orders:priced"})
+    tokens = {EVERYBODY: await give_key(database, EVERYBODY, [role.value for role in Role], everything)}
+    tokens |= {name: await give_key(database, name, [role.value]) for name, role in PEOPLE.items()}
+    async with database.sessions() as session, session.begin():
+        for name in PEOPLE:
+            if name != "carl":
+                (await session.get_one(Person, name)).superior_id = "carl"
+    return tokens
 
 
 def _workers(client: Client, able: wiring.Capabilities, faults: Faults) -> list[Worker]:
@@ -247,6 +292,7 @@ def _workers(client: Client, able: wiring.Capabilities, faults: Faults) -> list[
             task_queue=queue,
             workflows=WORKFLOWS if queue == ORDERS_QUEUE else (),
             activities=activities,
+            build_id=BUILD_ID,
             # In the sandbox the workflow would load its options anew, the long pauses with them.
             workflow_runner=LocalFirst(UnsandboxedWorkflowRunner()),
             interceptors=[faults, StraySignals()],
@@ -259,7 +305,7 @@ def _workers(client: Client, able: wiring.Capabilities, faults: Faults) -> list[
 @contextlib.asynccontextmanager
 async def _sweeping(database: Database, client: Client) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    sweeper = Sweeper(database.sessions, client, HandOver(database.sessions, client), 0.2)
+    sweeper = Sweeper(database.sessions, client, HandOver(database.sessions, client), 0.5)
     task = asyncio.create_task(sweeper.run(stop))
     yield
     stop.set()

@@ -1,10 +1,7 @@
 """Temporal's database is gone for good: everything that is needed to go on lies in PostgreSQL."""
 
 import asyncio
-import json
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,9 +11,9 @@ from temporalio.client import Client
 from tests.factories.sales import PRICE, a_sale
 from tests.fakes.caller import Caller
 from tests.fakes.figures import tell
-from tests.fakes.live_stack import settings_of
+from tests.fakes.live_stack import recover
 from tests.fakes.patience import eventually
-from tests.fakes.running_stack import ROOT, RunningStack
+from tests.fakes.running_stack import RunningStack
 from tests.faults import audit
 from tests.faults.conftest import Start
 
@@ -41,7 +38,7 @@ async def test_all_open_orders_go_on_after_recovery(
     assert await _running(stack) == 0
 
     began = time.monotonic()
-    recovered = await asyncio.to_thread(_recover, data_dir)
+    recovered = await asyncio.to_thread(recover, data_dir)
     assert recovered["orders"] == 4 * EACH
     caller = Caller(stack)
     await _until_running(stack, 4 * EACH)
@@ -68,24 +65,6 @@ async def test_all_open_orders_go_on_after_recovery(
     tell(capsys, f"{4 * EACH} open orders had their workflows again {took:.1f} s after `orderflow recover`")
 
 
-async def test_recovery_of_a_healthy_system_changes_nothing(start: Start, data_dir: Path) -> None:
-    stack = start()
-    caller = Caller(stack)
-    await caller.receive("SKU-1", 4)
-    [waiting, booked] = await _place(caller, "SKU-1", 2)
-    await caller.pay(booked, 2 * PRICE)
-    await caller.booked(booked)
-    await caller.until(waiting, waiting_for="payment.full")
-    before = [await caller.kinds(waiting), await caller.kinds(booked)]
-    assert await asyncio.to_thread(_recover, data_dir) == {"orders": 2, "messages": 3}
-    await caller.pay(waiting, 2 * PRICE)
-    await caller.deliver(waiting)
-    assert [(await caller.kinds(waiting))[:4], await caller.kinds(booked)] == before
-    await caller.deliver(booked)
-    await caller.http.aclose()
-    await audit.check_finished(stack.facts["database_url"])
-
-
 async def _in_every_state(caller: Caller) -> tuple[list[str], list[str], list[str], list[str]]:
     """Orders that wait for money, that are booked, that are held for stock, and that are on their way."""
     await caller.receive("SKU-1", 8 * EACH)
@@ -110,13 +89,6 @@ async def _in_every_state(caller: Caller) -> tuple[list[str], list[str], list[st
 
 async def _place(caller: Caller, sku: str, count: int) -> list[str]:
     return [await caller.place(a_sale(sku)) for _ in range(count)]
-
-
-def _recover(data_dir: Path) -> dict[str, int]:
-    command = [sys.executable, "-P", "-m", "cli.main", "recover", "--data", str(data_dir), "--json"]
-    told = subprocess.run(command, cwd=ROOT, env=settings_of(), capture_output=True, text=True, check=True, timeout=60)
-    counts: dict[str, int] = json.loads(told.stdout)
-    return counts
 
 
 async def _running(stack: RunningStack) -> int:

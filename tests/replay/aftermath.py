@@ -41,6 +41,12 @@ def _returns() -> Iterator[Scenario]:
     )
     yield Scenario("return/goods_never_came", (announce_return, ends("expired")), clock=Clock.SKIPPING)
     yield Scenario(
+        "return/exchanged_as_far_as_it_came",
+        (announce_return, ends("expired")),
+        shop=lambda: Shop(exchanged=True),
+        clock=Clock.SKIPPING,
+    )
+    yield Scenario(
         "return/provider_refuses",
         (announce_return, goods, ends("closed")),
         shop=lambda: Shop(holds={"pay_refunds": ["refund_failed"]}),

@@ -1,4 +1,4 @@
-"""Ways of orders that are not simply paid before they are shipped: presales, samples, credit, cash on delivery."""
+"""Ways of orders that are not simply paid before they ship: presales, samples, credit, cash on delivery, exchanges."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -51,6 +51,26 @@ def other_terms() -> Iterator[Scenario]:
     yield _later("on_credit_let_pass", "on_credit", agreed, *_DELIVERED, above_credit=True)
     turned_down = (say("mona", "reject"), resolve("retry"), agreed)
     yield _later("on_credit_let_pass_at_last", "on_credit", *turned_down, *_DELIVERED, above_credit=True)
+    yield from _replacements()
+
+
+def _replacements() -> Iterator[Scenario]:
+    """Orders that goods which came back have paid for, in full or in part."""
+    yield _replacement("replacement_covered", *_DELIVERED)
+    yield _replacement("replacement_dearer", pay(), *_DELIVERED, covered=False)
+    yield _replacement("replacement_not_paid", ends("expired"), covered=False)
+
+
+def _replacement(name: str, *acts: Act, covered: bool = True) -> Scenario:
+    standing = Standing(payment="paid" if covered else "partial", money_in=True)
+    return Scenario(
+        f"order/{name}",
+        (place, *acts),
+        flow=partial(builtin, "replacement"),
+        facts=partial(order_facts, order__type="replacement"),
+        shop=lambda: Shop(standing=copy.deepcopy(standing), known={"payment.paid_in_full": covered}),
+        clock=Clock.REAL if covered else Clock.SKIPPING,
+    )
 
 
 def _presale(name: str, *acts: Act, refundable: bool = False) -> Scenario:

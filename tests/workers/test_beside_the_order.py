@@ -12,6 +12,7 @@ from models.columns import now
 from store import inbox
 from store.inbox import Incoming, Pending
 from tests.workers.conftest import Books, is_running, signals
+from workflows.order.contract import follow_up_workflow_id, order_workflow_id
 from workflows.refunding import refund_workflow_id
 from workflows.returns.contract import return_workflow_id
 
@@ -86,6 +87,17 @@ async def test_a_return_hears_what_is_about_it_and_begins_again_where_it_was_los
     assert await is_running(client.get_workflow_handle(workflow_id))
 
 
+async def test_a_return_passes_in_the_time_of_its_orders_flow(books: Books, client: Client) -> None:
+    placed = await books.place()
+    workflow_id = return_workflow_id(return_number(placed.order_no, "A-1"))
+    asked = await commit(books, placed.order_no, "return.requested", workflow_id)
+    assert await HandOver(books.sessions, client, 0.01).deliver_all([placed, asked]) == 2
+    begun = (await client.get_workflow_handle(workflow_id).fetch_history()).events[0]
+    payloads = begun.workflow_execution_started_event_attributes.input.payloads
+    (given,) = await client.data_converter.decode(list(payloads))
+    assert given["time_scale"] == 0.01
+
+
 async def test_a_decision_about_a_return_goes_to_the_return_and_begins_it_again_where_it_was_lost(
     books: Books, client: Client, hand_over: HandOver
 ) -> None:
@@ -100,6 +112,34 @@ async def test_a_decision_about_a_return_goes_to_the_return_and_begins_it_again_
     assert await hand_over.deliver_all([decided]) == 1
     assert await signals(client, workflow_id) == [decided.inbox_id]
     assert await is_running(client.get_workflow_handle(workflow_id))
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_decision_about_a_hold_goes_to_whatever_runs_beside_the_order_and_to_the_order(
+    books: Books, client: Client, hand_over: HandOver, *, ended: bool
+) -> None:
+    placed = await books.place()
+    await hand_over.deliver_all([placed])
+    if ended:
+        await client.get_workflow_handle(order_workflow_id(placed.order_no)).terminate()
+        await end(books, placed.order_no)
+    order_no = placed.order_no
+    refund_id = refund_workflow_id(order_no, "F-1")
+    return_id, over_id = (return_workflow_id(return_number(order_no, name)) for name in ("A-1", "A-2"))
+    asked = [
+        await commit(books, order_no, "refund.requested", refund_id),
+        await commit(books, order_no, "return.requested", return_id),
+        await commit(books, order_no, "return.requested", over_id),
+    ]
+    await hand_over.deliver_all(asked)
+    await client.get_workflow_handle(over_id).terminate()
+    decided = await commit(books, order_no, "hold.decided", f"decide/{order_no}-H1/1")
+    assert await hand_over.deliver_all([decided]) == 1
+    assert await books.handed_over(decided)
+    of_order = follow_up_workflow_id(order_no) if ended else order_workflow_id(order_no)
+    for workflow_id in (refund_id, return_id, of_order):
+        assert await signals(client, workflow_id) == [decided.inbox_id]
+    assert await signals(client, over_id) == []
 
 
 async def test_after_the_loss_of_temporal_what_is_under_way_beside_ended_orders_is_told_again(

@@ -252,8 +252,10 @@ async def test_review_that_nobody_answers_goes_up_to_the_top_and_then_to_the_lan
     await running.environment.sleep(timedelta(days=30))
     await running.until("open_hold review_rejected")
     escalated = [call for call in running.shop.calls if call.startswith("escalate_approval")]
-    # Fred's superior and the CEO are one person, who is not asked a second time.
-    assert escalated == ["escalate_approval 0", "escalate_approval 1"]
+    # Fred's superior and the CEO are one person, who has the time of both levels.
+    assert escalated == ["escalate_approval 0", "escalate_approval 1", "escalate_approval 2"]
+    assert "remind_approval 0" in running.shop.calls
+    assert "remind_approval 2" in running.shop.calls
     assert "recognise_revenue" in running.shop.calls
 
 

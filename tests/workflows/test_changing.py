@@ -98,6 +98,16 @@ async def test_a_paid_order_that_became_dearer_waits_for_its_balance_before_it_s
     assert await finish(running) == "completed"
 
 
+async def test_a_wait_that_a_change_came_into_goes_on_as_it_was_left(start: Start) -> None:
+    shop = Shop()
+    running = await start(shop)
+    await running.until("open_wait payment.full")
+    await running.change()
+    await running.until("open_wait payment.full", 2)
+    # To the database it is the first visit of the story that began anew, and so it keeps its deadline.
+    assert shop.waits == [("payment.full", 1), ("payment.full", 1)]
+
+
 async def test_an_order_that_is_short_of_goods_tries_again_when_it_is_changed(start: Start) -> None:
     shop = Shop(holds={"reserve_stock": ["out_of_stock"]})
     running = await start(shop)

@@ -6,23 +6,29 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from tests.fakes.patience import eventually
 from tests.fakes.shop import Shop
 from tests.workflows.conftest import Start, TimeSkipping, an_order
 from workers.local_first import LocalFirst
-from workflows.order.contract import EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
+from workflows.order.contract import EINVOICE_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE, FactSignal
 from workflows.refunding import RefundInput, RefundWorkflow, refund_workflow_id
 
+Begin = Callable[..., Awaitable[tuple[WorkflowEnvironment, WorkflowHandle[RefundWorkflow, str]]]]
 Refund = Callable[..., Awaitable[tuple[str, timedelta]]]
 
 
 @pytest.fixture
-async def refund(time_skipping: TimeSkipping) -> AsyncIterator[Refund]:
-    """Runs a refund in a shop to its end; returns how it ended and how long it took on the shop's clock."""
+async def begin(time_skipping: TimeSkipping) -> AsyncIterator[Begin]:
+    """Begins a refund in a shop."""
     async with AsyncExitStack() as workers:
 
-        async def run(shop: Shop, inbox_id: int = 1) -> tuple[str, timedelta]:
+        async def start(
+            shop: Shop, inbox_id: int = 1
+        ) -> tuple[WorkflowEnvironment, WorkflowHandle[RefundWorkflow, str]]:
             environment = await time_skipping()
             shop.inbox[1] = None
             for queue in (ORDERS_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
@@ -36,16 +42,28 @@ async def refund(time_skipping: TimeSkipping) -> AsyncIterator[Refund]:
                 )
                 await workers.enter_async_context(worker)
             order = an_order(f"SO{uuid.uuid4().hex[:12].upper()}")
-            begun = await environment.get_current_time()
-            result = await environment.client.execute_workflow(
+            handle = await environment.client.start_workflow(
                 RefundWorkflow.run,
                 RefundInput(order, inbox_id),
                 id=refund_workflow_id(order.order_no, "F-1"),
                 task_queue=ORDERS_QUEUE,
             )
-            return result, await environment.get_current_time() - begun
+            return environment, handle
 
-        yield run
+        yield start
+
+
+@pytest.fixture
+def refund(begin: Begin) -> Refund:
+    """Runs a refund in a shop to its end; returns how it ended and how long it took on the shop's clock."""
+
+    async def run(shop: Shop, inbox_id: int = 1) -> tuple[str, timedelta]:
+        environment, handle = await begin(shop, inbox_id)
+        begun = (await handle.describe()).start_time
+        result = await handle.result()
+        return result, await environment.get_current_time() - begun
+
+    return run
 
 
 async def test_what_was_granted_is_paid_out_and_credited(refund: Refund) -> None:
@@ -84,6 +102,47 @@ async def test_a_final_no_of_the_books_is_a_hold_of_its_own(refund: Refund) -> N
     result, _took = await refund(shop)
     assert (result, shop.calls.count("grant_refund")) == ("granted", 2)
     assert "open_hold account_mapping_missing" in shop.calls
+
+
+async def test_whoever_settles_the_hold_has_it_tried_at_once(begin: Begin) -> None:
+    shop = Shop(holds={"pay_refunds": ["refund_failed", "refund_failed"]}, decisions={7: "refund_failed"})
+    environment, handle = await begin(shop)
+    await _calls(shop, "pay_refunds", 1)
+    begun = await environment.get_current_time()
+    await handle.signal("hold_decided", FactSignal(7))
+    await _calls(shop, "pay_refunds", 2)
+    assert await environment.get_current_time() - begun < timedelta(minutes=5)
+    # Nobody says anything now: the second pause is longer than the first.
+    assert await handle.result() == "granted"
+    assert await environment.get_current_time() - begun >= timedelta(minutes=10)
+    assert (shop.calls.count("pay_refunds"), shop.calls.count("settle_hold")) == (3, 1)
+
+
+async def test_a_decision_about_another_hold_changes_no_pause(begin: Begin) -> None:
+    shop = Shop(holds={"pay_refunds": ["refund_failed"]})
+    environment, handle = await begin(shop)
+    await _calls(shop, "pay_refunds", 1)
+    begun = await environment.get_current_time()
+    await handle.signal("hold_decided", FactSignal(7))
+    await _calls(shop, "settle_hold in vain", 1)
+    assert await handle.result() == "granted"
+    assert await environment.get_current_time() - begun >= timedelta(minutes=5)
+
+
+async def test_a_decision_that_says_nothing_readable_leaves_the_refund_at_work(begin: Begin) -> None:
+    shop = Shop(holds={"pay_refunds": ["refund_failed"]}, fails={"settle_hold in vain": ["decision_unreadable"]})
+    _environment, handle = await begin(shop)
+    await _calls(shop, "pay_refunds", 1)
+    await handle.signal("hold_decided", FactSignal(7))
+    assert await handle.result() == "granted"
+    assert "settle_hold in vain" in shop.calls
+
+
+async def _calls(shop: Shop, call: str, times: int) -> None:
+    async def count() -> int:
+        return shop.calls.count(call)
+
+    await eventually(count, lambda counted: counted >= times)
 
 
 async def test_an_order_hears_that_a_part_of_it_was_refunded(start: Start) -> None:

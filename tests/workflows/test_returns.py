@@ -35,8 +35,12 @@ class Running:
         await self.handle.signal(RETURN_SIGNALS[kind], FactSignal(inbox_id))
 
     @property
+    def return_no(self) -> str:
+        return self.handle.id.split("/")[1]
+
+    @property
     def asked(self) -> str:
-        return f"open_approval return.{self.handle.id.split('/')[1]}"
+        return f"open_approval return.{self.return_no}"
 
     async def say(self, inbox_id: int, person: str, action: str) -> None:
         """The person's word about the return, once they are asked."""
@@ -51,14 +55,14 @@ class Running:
         await eventually(calls, lambda count: count >= times)
 
 
-Begin = Callable[[Shop], Awaitable[Running]]
+Begin = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture
 async def begin(time_skipping: TimeSkipping) -> AsyncIterator[Begin]:
     async with AsyncExitStack() as workers:
 
-        async def start(shop: Shop) -> Running:
+        async def start(shop: Shop, time_scale: float = 1.0) -> Running:
             environment = await time_skipping()
             shop.desk.clock = environment.get_current_time
             for queue in (ORDERS_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
@@ -72,7 +76,7 @@ async def begin(time_skipping: TimeSkipping) -> AsyncIterator[Begin]:
                 )
                 await workers.enter_async_context(worker)
             return_no = f"RT{uuid.uuid4().hex[:12].upper()}"
-            asked = ReturnInput(an_order(f"SO{uuid.uuid4().hex[:12].upper()}"), return_no)
+            asked = ReturnInput(an_order(f"SO{uuid.uuid4().hex[:12].upper()}"), return_no, time_scale)
             handle = await environment.client.start_workflow(
                 ReturnWorkflow.run, asked, id=return_workflow_id(return_no), task_queue=ORDERS_QUEUE
             )
@@ -132,6 +136,16 @@ async def test_silence_goes_up_and_then_to_everybody_anew(begin: Begin) -> None:
     assert await running.handle.result() == "rejected"
 
 
+async def test_who_decides_has_the_time_of_the_orders_flow(begin: Begin) -> None:
+    running = await begin(Shop(returned="requested"), time_scale=1 / 1440)
+    await running.until(running.asked)
+    asked = next(iter(running.shop.desk.opened.values())).asked
+    assert [level.timeout for level in asked.approval.levels] == [timedelta(minutes=1)] * 3
+    assert (asked.amount_minor, asked.content.partition(":")[0]) == (11_300, f"return {running.return_no}")
+    await running.say(1, "sven", "reject")
+    assert await running.handle.result() == "rejected"
+
+
 async def test_word_of_somebody_who_is_not_asked_changes_nothing(begin: Begin) -> None:
     running = await begin(Shop(returned="requested"))
     await running.say(1, "fred", "approve")
@@ -186,6 +200,12 @@ async def test_a_return_whose_goods_never_come_expires(begin: Begin) -> None:
     assert running.shop.calls == ["open_return", "expire_return"]
 
 
+async def test_an_exchange_whose_goods_stop_coming_gives_back_what_pays_for_nothing(begin: Begin) -> None:
+    running = await begin(Shop(exchanged=True))
+    assert await running.handle.result() == "expired"
+    assert sorted(running.shop.calls) == ["credit_refunds", "expire_return", "open_return", "pay_refunds"]
+
+
 @pytest.mark.parametrize(("returned", "result"), [("rejected", "rejected"), (None, "ignored"), ("closed", "closed")])
 async def test_a_return_that_waits_for_nothing_ends_at_once(begin: Begin, returned: str | None, result: str) -> None:
     running = await begin(Shop(returned=returned))
@@ -198,6 +218,18 @@ async def test_a_payout_that_fails_is_held_and_repeated_until_it_succeeds(begin:
     await running.tell("return.received", 1)
     assert await running.handle.result() == "closed"
     assert (running.shop.calls.count("pay_refunds"), running.shop.resolved) == (3, ["retried"])
+
+
+async def test_whoever_settles_the_hold_of_a_return_has_it_tried_at_once(begin: Begin) -> None:
+    running = await begin(Shop(fails={"receive_return": ["account_mapping_missing"]}))
+    running.shop.decisions[7] = "account_mapping_missing"
+    await running.tell("return.received", 1)
+    await running.until("open_hold account_mapping_missing")
+    begun = await running.environment.get_current_time()
+    await running.handle.signal("hold_decided", FactSignal(7))
+    await running.until("receive_return", 2)
+    assert await running.environment.get_current_time() - begun < timedelta(minutes=5)
+    assert await running.handle.result() == "closed"
 
 
 async def test_goods_whose_books_cannot_be_kept_yet_are_taken_in_later(begin: Begin) -> None:

@@ -58,6 +58,7 @@ def _outlook(course: Course, *, facts: int) -> Outlook:
         course.flow,
         course.visits,
         course.sent_back,
+        course.visits_before,
         changing=course.changing or course.packing,
         may_close=settled,
     )

@@ -83,6 +83,7 @@ class Outlook:
     flow: FlowDefinition
     visits: dict[str, int]
     sent_back: dict[str, int]
+    visits_before: dict[str, int]
     changing: bool
     may_close: bool
 
@@ -114,8 +115,8 @@ class Outlook:
             case ActionNode() if node.action in AT_ONCE and not (self.changing and node.action in _PARTIES):
                 return Ahead(node.action, step)
             case WaitNode() if node.timeout_at is None:
-                keep = node.timeout or timedelta(0)
-                return Ahead(WAIT, step, wait=WaitInput(self.order_no, at, visit, node.event, keep))
+                keep, anew = node.timeout or timedelta(0), visit - self.visits_before.get(at, 0)
+                return Ahead(WAIT, step, wait=WaitInput(self.order_no, at, anew, node.event, keep))
             case EndNode() if self.may_close:
                 return Ahead(CLOSE, step, close=CloseInput(self.order_no, node.result.value))
         return None

@@ -56,6 +56,8 @@ class Course:
         self.visits: dict[str, int] = {}
         # Visits of a node that somebody, or goods that came in, asked for: they do not count against its limit.
         self.sent_back: dict[str, int] = {}
+        # Visits of each node before the story began anew.
+        self.visits_before: dict[str, int] = {}
         self.undo: list[str] = []
         self.standing = Standing(payment_terms=str(order.facts.get("payment.terms", "prepaid")))
         self.trouble: Trouble | None = None
@@ -188,6 +190,7 @@ class Course:
         """
         for node, visits in self.visits.items():
             self.sent_back[node] = self.sent_back.get(node, 0) + bool(visits)
+        self.visits_before = dict(self.visits)
         self.at = self.flow.start
         self.ahead.forget()
         self.trouble, self.resolution, self.held, self.woken = None, None, False, False
@@ -257,13 +260,17 @@ class Course:
         return answer
 
     async def open_wait(self, node: WaitNode) -> datetime:
-        """Afterwards the order says what it waits for; returns the deadline."""
+        """Afterwards the order says what it waits for; returns the deadline.
+
+        Where the story began anew, a wait that it had come to before goes on as it was left.
+        """
         found = self.ahead.take(WAIT, self.at, self.visit)
         if found is not None:
             opened = WaitResult(self.found(found), found.deadline or workflow.now())
         else:
+            visit = self.visit - self.visits_before.get(self.at, 0)
             until = self._moment(node.timeout_at) if node.timeout_at else None
-            wait = WaitInput(self.order_no, self.at, self.visit, node.event, node.timeout or timedelta(0), until)
+            wait = WaitInput(self.order_no, self.at, visit, node.event, node.timeout or timedelta(0), until)
             opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
         self.saw(opened.result)
         self.show(

@@ -12,10 +12,14 @@ def return_workflow_id(return_no: str) -> str:
 
 @dataclass(frozen=True)
 class ReturnInput:
-    """The order that goods come back of, as its workflow began with it, and the return."""
+    """The order that goods come back of, as its workflow began with it, and the return.
+
+    `time_scale`: its spans times this, as those of the order's flow are.
+    """
 
     order: OrderInput
     return_no: str
+    time_scale: float = 1.0
 
 
 # How a fact of each inbox kind reaches the return's workflow.

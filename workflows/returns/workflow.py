@@ -14,11 +14,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalActivities, ApprovalInput
     from activities.returning import ReturnActivities, ReturnConsent, ReturnFact, ReturnResult, ReturnStep
     from activities.step import Fact, StepResult
-    from domain.returning import CONSENT, OPEN, ReturnState
+    from domain.flow.scaling import scaled
+    from domain.returning import CONSENT, OPEN, ReturnState, what_is_asked
 
 from workflows import search_attributes
 from workflows.approval import decided
-from workflows.errand import carry_out
+from workflows.errand import HearsHolds, carry_out
 from workflows.order.contract import FactSignal
 from workflows.order.course import Course
 from workflows.refunding import give_back
@@ -41,18 +42,18 @@ class _Answer(StepResult):
 
 
 @workflow.defn
-class ReturnWorkflow:
+class ReturnWorkflow(HearsHolds):
     """Opens the return, asks people where the rule says nothing, waits for the goods, and gives their price back.
 
-    Signals bring facts: `approval_decided`, `return_received`. It ends with the return's state: closed, rejected or
-    expired, once nothing of it is left to do; a fact that comes later starts it again and finds that out.
+    Signals bring facts: `approval_decided`, `return_received`, `hold_decided`. It ends with the return's state: closed,
+    rejected or expired, once nothing of it is left to do; a fact that comes later starts it again and finds that out.
     """
 
     @workflow.init
     def __init__(self, asked: ReturnInput) -> None:
         self._course = Course(asked.order)
         self._course.at = "return"
-        self._about = ReturnStep(asked.order.order_no, asked.return_no)
+        self._about = ReturnStep(asked.order.order_no, asked.return_no, asked.time_scale)
         self._waiting: deque[_Arrival] = deque()
         self._heard: set[int] = set()
         self._known = ReturnResult()
@@ -69,8 +70,11 @@ class ReturnWorkflow:
             if self._waiting:
                 await self._apply(self._waiting.popleft())
             elif await self._goods_are_late(asking):
-                await self._perform(ReturnActivities.expire_return, self._about, "return.expire")
+                late = await self._perform(ReturnActivities.expire_return, self._about, "return.expire")
+                if late.granted:
+                    await give_back(self._course)
         await asking
+        await workflow.wait_condition(workflow.all_handlers_finished)
         self._course.tell(f"return {asked.return_no}: {self._state or 'unknown'}")
         return self._state or "ignored"
 
@@ -104,20 +108,22 @@ class ReturnWorkflow:
             self._course.show(search_attributes.WAITING_FOR.value_unset(), search_attributes.DEADLINE.value_unset())
 
     async def _answer(self, visit: int) -> _Answer:
-        order_no, return_no, flow = self._about.order_no, self._about.return_no, self._course.flow
+        about, known, flow = self._about, self._known, self._course.flow
         asked = ApprovalInput(
-            order_no,
-            f"return.{return_no}",
+            about.order_no,
+            f"return.{about.return_no}",
             visit,
             flow.key,
             flow.version,
-            CONSENT,
-            content=f"return {return_no}",
+            scaled(CONSENT, about.time_scale),
+            content=what_is_asked(about.return_no, known.units, known.worth_minor),
             order_waits=False,
-            submitter=self._known.requested_by,
+            submitter=known.requested_by,
+            amount_minor=known.worth_minor,
         )
         found = await decided(self._course, asked)
-        return _Answer(found.result.standing, consent=ReturnConsent(order_no, return_no, found.approval_id))
+        consent = ReturnConsent(about.order_no, about.return_no, found.approval_id, about.time_scale)
+        return _Answer(found.result.standing, consent=consent)
 
     async def _apply(self, arrival: _Arrival) -> None:
         if arrival.kind == "approval.decided":

@@ -41,7 +41,7 @@ def test_what_goes_wrong_can_be_retried_or_cancelled_within_two_hours() -> None:
     assert (lane.choices, lane.sla) == (("retry", "cancel"), timedelta(hours=2))
 
 
-@pytest.mark.parametrize("order_type", ["normal", "group_buy", "presale", "cross_border", "gift", "replacement"])
+@pytest.mark.parametrize("order_type", ["normal", "group_buy", "presale", "cross_border", "gift"])
 def test_every_type_without_a_flow_of_its_own_takes_the_normal_one(order_type: str) -> None:
     assert match_flow(builtin_flows(), order_facts(order__type=order_type)).key == "normal"
 
@@ -57,6 +57,8 @@ def test_every_type_without_a_flow_of_its_own_takes_the_normal_one(order_type: s
         ("sample", "cash_on_delivery", "cash_on_delivery"),
         ("sample", "none", "sample"),
         ("sample", "prepaid", "sample"),
+        ("replacement", "prepaid", "replacement"),
+        ("replacement", "on_credit", "on_credit"),
         ("replacement", "none", "normal"),
     ],
 )
@@ -64,7 +66,7 @@ def test_terms_and_type_say_which_flow_an_order_takes(order_type: str, terms: st
     assert match_flow(builtin_flows(), order_facts(order__type=order_type, payment__terms=terms)).key == key
 
 
-@pytest.mark.parametrize("key", ["normal", "presale", "sample", "cash_on_delivery", "on_credit"])
+@pytest.mark.parametrize("key", ["normal", "presale", "sample", "cash_on_delivery", "on_credit", "replacement"])
 def test_no_builtin_flow_lacks_a_core_step(key: str) -> None:
     named = {node.step for node in flow(key).nodes.values()}
     assert {core.name for core in CORE_STEPS if not core.steps & named} == set()

@@ -8,7 +8,7 @@ import pytest
 from domain.posting.currency import Conversion, in_functional_currency
 from domain.posting.entry import Entry, balances_of
 from domain.posting.position import ControlShare, SalePosition, SaleTotals
-from domain.posting.roles import DEFAULT_ACCOUNTS, Role
+from domain.posting.roles import DEFAULT_ACCOUNTS, PaymentCategory, Role
 from domain.posting.sale import (
     commission_earned,
     compensation_absorbed,
@@ -71,6 +71,12 @@ def cost(goods_from: Role) -> list[Entry]:
     return [entry for entry in entries if entry.event == "cost_recognised"]
 
 
+def credited(sale: SalePosition, minor: int) -> Entry | None:
+    return payment_received(sale, sale.paid(minor), PaymentCategory.EXCHANGE_CREDIT.debit_role)
+
+
+DEARER = SalePosition(SaleTotals(total_minor=22600, tax_minor=2600), tolerance_minor=1)
+CHEAPER = SalePosition(SaleTotals(total_minor=5650, tax_minor=650), tolerance_minor=1)
 PAID_FULL = payment_received(SALE, PAID, Role.WALLET)
 COST_AT_ONCE = cost(Role.INVENTORY)
 COST_FROM_TRANSIT = cost(Role.GOODS_IN_TRANSIT)
@@ -183,6 +189,50 @@ ROWS: list[tuple[str, Posted]] = [
     ),
     ("P7 restocked|Dr 1405 60.00|Cr 6401 60.00", goods_restocked(6000)),
     ("P7 refunded|Dr 2241.refund 113.00|Cr 1012.01 113.00", refund_paid(11300, Role.WALLET)),
+    ("P7x paid|Dr 1012.01 113.00|Cr 2204 100.00|Cr 2221.06 13.00", PAID_FULL),
+    (
+        "P7x delivered|Dr 2204 100.00|Dr 2221.06 13.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00",
+        control_passed(PAID, ALL),
+    ),
+    ("P7x cost|Dr 6401 60.00|Cr 1405 60.00", COST_AT_ONCE),
+    (
+        "P7x returned|Dr 6001.01 100.00|Dr 2221.01.01 13.00|Cr 2241.refund 113.00",
+        refund_approved(PAID.passed(ALL), PAID.cancelled()),
+    ),
+    ("P7x restocked|Dr 1405 60.00|Cr 6401 60.00", goods_restocked(6000)),
+    # The replacement, in a voucher of its own. Even: the debt to the customer pays for it.
+    ("P7x-even credited|Dr 2241.refund 113.00|Cr 2204 100.00|Cr 2221.06 13.00", credited(SALE, 11300)),
+    (
+        "P7x-even delivered|Dr 2204 100.00|Dr 2221.06 13.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00",
+        control_passed(PAID, ALL),
+    ),
+    ("P7x-even cost|Dr 6401 60.00|Cr 1405 60.00", COST_AT_ONCE),
+    # Dearer by 113.00, which the customer pays.
+    ("P7x-dearer credited|Dr 2241.refund 113.00|Cr 2204 100.00|Cr 2221.06 13.00", credited(DEARER, 11300)),
+    (
+        "P7x-dearer paid|Dr 1012.01 113.00|Cr 2204 100.00|Cr 2221.06 13.00",
+        payment_received(DEARER.paid(11300), DEARER.paid(22600), Role.WALLET),
+    ),
+    (
+        "P7x-dearer delivered|Dr 2204 200.00|Dr 2221.06 26.00|Cr 6001.01 200.00|Cr 2221.01.01 26.00",
+        control_passed(DEARER.paid(22600), ControlShare(20000, 2600)),
+    ),
+    ("P7x-dearer cost|Dr 6401 60.00|Cr 1405 60.00", COST_AT_ONCE),
+    # Cheaper by 56.50, which goes back; that part of the debt stays with the first order.
+    ("P7x-cheaper credited|Dr 2241.refund 56.50|Cr 2204 50.00|Cr 2221.06 6.50", credited(CHEAPER, 5650)),
+    (
+        "P7x-cheaper delivered|Dr 2204 50.00|Dr 2221.06 6.50|Cr 6001.01 50.00|Cr 2221.01.01 6.50",
+        control_passed(CHEAPER.paid(5650), ControlShare(5000, 650)),
+    ),
+    ("P7x-cheaper cost|Dr 6401 60.00|Cr 1405 60.00", COST_AT_ONCE),
+    ("P7x-cheaper refunded|Dr 2241.refund 56.50|Cr 1012.01 56.50", refund_paid(5650, Role.WALLET)),
+    # Called off: the credit becomes a debt again, and goes back to who had paid the first order.
+    ("P7x-off credited|Dr 2241.refund 113.00|Cr 2204 100.00|Cr 2221.06 13.00", credited(SALE, 11300)),
+    (
+        "P7x-off approved|Dr 2204 100.00|Dr 2221.06 13.00|Cr 2241.refund 113.00",
+        refund_approved(PAID, PAID.cancelled()),
+    ),
+    ("P7x-off refunded|Dr 2241.refund 113.00|Cr 1012.01 113.00", refund_paid(11300, Role.WALLET)),
     ("P7b delivered|Dr 1122 113.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00", control_passed(SALE, ALL)),
     (
         "P7b conceded|Dr 6001.01 10.00|Dr 2221.01.01 1.30|Cr 1122 11.30",
@@ -239,13 +289,19 @@ def test_event_moves_exactly_these_accounts(row: str, posted: Posted) -> None:
         ("P4b", "|Dr 1002 11.30|Cr 6051.comm 10.66|Cr 2221.01.01 0.64"),
         ("P6", ""),
         ("P7", ""),
+        ("P7x", "|Dr 1012.01 113.00|Cr 2241.refund 113.00"),
+        ("P7x-even", "|Dr 2241.refund 113.00|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
+        ("P7x+P7x-even", "|Dr 1012.01 113.00|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 100.00|Cr 2221.01.01 13.00"),
+        ("P7x+P7x-dearer", "|Dr 1012.01 226.00|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 200.00|Cr 2221.01.01 26.00"),
+        ("P7x+P7x-cheaper", "|Dr 1012.01 56.50|Dr 6401 60.00|Cr 1405 60.00|Cr 6001.01 50.00|Cr 2221.01.01 6.50"),
+        ("P7x+P7x-off", ""),
         ("P7b", "|Dr 1002 101.70|Cr 6001.01 90.00|Cr 2221.01.01 11.70"),
     ],
 )
 def test_finished_sale_leaves_only(scenario: str, left: str) -> None:
     entries: list[Entry] = []
     for row, posted in ROWS:
-        if row.startswith(f"{scenario} "):
+        if row.split(" ")[0] in scenario.split("+"):
             group = [posted] if isinstance(posted, Entry) else list(posted or ())
             entries += [entry for entry in group if entry is not None]
     assert by_account(entries) == expected(left)
