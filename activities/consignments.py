@@ -15,6 +15,8 @@ from models.order import Order, OrderLine
 from store import products, refunding, shipping
 from store.shipping import Parcel
 
+_CASH_ON_DELIVERY = "cash_on_delivery"
+
 
 @dataclass(frozen=True)
 class LabelRequest:
@@ -42,8 +44,10 @@ async def labels_to_ask(
         return []
     refusals = await shipping.refusals(session, order.order_no)
     names = await products.names(session, {line.sku for line in lines})
-    due_minor = await refunding.still_due(session, order) - order.written_off_minor
-    cash = _cash_to_collect(order, lines, living, max(due_minor, 0))
+    due_minor = 0
+    if order.payment_terms == _CASH_ON_DELIVERY:
+        due_minor = max(await refunding.still_due(session, order) - order.written_off_minor, 0)
+    cash = _cash_to_collect(order, lines, living, due_minor)
     return [
         LabelRequest(
             shipment_no=one.shipment.shipment_no,
@@ -64,7 +68,7 @@ def _cash_to_collect(
 ) -> dict[str, int]:
     """What the courier collects with each parcel; over all parcels exactly what is still to be paid."""
     numbers = [one.shipment.shipment_no for one in living]
-    if order.payment_terms != "cash_on_delivery":
+    if order.payment_terms != _CASH_ON_DELIVERY:
         return dict.fromkeys(numbers, 0)
     by_id = {line.line_id: line for line in lines}
     worth = [

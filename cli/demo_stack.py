@@ -1,14 +1,15 @@
-"""A local stack of the demo's own, as a child process that goes when the demo goes, however that ends."""
+"""A local stack of a command's own, as a child process that goes when the command goes, however that ends."""
 
 import contextlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from cli.local_stack import LocalStackError
@@ -24,6 +25,13 @@ _FIRST_PORT: Final = 8080
 CARRIER_DELAY_S: Final = 3.0
 # Thirty minutes that somebody has to answer, or to pay a deposit, are twelve seconds.
 TIME_SCALE: Final = 1 / 150
+_DEMO_SETTINGS: Final = MappingProxyType(
+    {
+        "ORDERFLOW_CARRIER_AUTOPILOT": "1",
+        "ORDERFLOW_CARRIER_AUTOPILOT_DELAY_S": str(CARRIER_DELAY_S),
+        "ORDERFLOW_TIME_SCALE": str(TIME_SCALE),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,22 @@ def free_port_base() -> int:
 
 
 @contextmanager
-def running(data_dir: Path | None, port_base: int) -> Iterator[RunningDemo]:
-    """A ready stack; afterwards all of it is gone, and without `data_dir` its data too. Raises LocalStackError."""
+def running(
+    data_dir: Path | None,
+    port_base: int,
+    settings: Mapping[str, str] = _DEMO_SETTINGS,
+    command: tuple[str, ...] | None = None,
+) -> Iterator[RunningDemo]:
+    """A ready stack with these settings; afterwards all of it is gone, and without `data_dir` its data too.
+
+    `command` starts it: `orderflow dev`, or what takes the same options. Raises LocalStackError.
+    """
     with contextlib.ExitStack() as left_behind:
         if data_dir is None:
             data_dir = left_behind.enter_context(_fresh_folder())
         data = DataDir(data_dir.absolute())
         data.open()
-        child = Child(_program(data, port_base))
+        child = Child(_program(data, port_base, settings, command or orderflow_command("dev")))
         left_behind.callback(child.stop, _STOP_TIMEOUT_S)
         child.spawn()
         yield RunningDemo(_wait_ready(child, data), data.root, child)
@@ -59,7 +75,7 @@ def running(data_dir: Path | None, port_base: int) -> Iterator[RunningDemo]:
 
 @contextmanager
 def _fresh_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="orderflow-demo-"))
+    folder = Path(tempfile.mkdtemp(prefix="orderflow-"))
     # PostgreSQL of a stack that root started runs as another user, who has to get there.
     folder.chmod(0o755)
     data = DataDir(folder / "data")
@@ -72,16 +88,11 @@ def _fresh_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _program(data: DataDir, port_base: int) -> Program:
-    # The demo shows what the local stack does by itself; an operator's settings are for an operator's stack.
+def _program(data: DataDir, port_base: int, settings: Mapping[str, str], command: tuple[str, ...]) -> Program:
+    # An operator's settings are for an operator's stack.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}
-    ours = {
-        "ORDERFLOW_CARRIER_AUTOPILOT": "1",
-        "ORDERFLOW_CARRIER_AUTOPILOT_DELAY_S": str(CARRIER_DELAY_S),
-        "ORDERFLOW_TIME_SCALE": str(TIME_SCALE),
-    }
-    argv = (*orderflow_command("dev"), "--data", str(data.root), "--port-base", str(port_base), "--json")
-    return Program("dev", argv, kept | ours, data.log("dev"), marker=str(data.root), cwd=str(data.root))
+    argv = (*command, "--data", str(data.root), "--port-base", str(port_base), "--json")
+    return Program("stack", argv, kept | dict(settings), data.log("stack"), marker=str(data.root), cwd=str(data.root))
 
 
 def _wait_ready(child: Child, data: DataDir) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def dev(
 
     stack = LocalStack(StackOptions(data, port_base, prepare_database), _say)
     try:
-        stack.run(_print_json if as_json else _show)
+        stack.run(print_json if as_json else _show)
     except LocalStackError as problem:
         fail(str(problem))
 
@@ -62,7 +62,8 @@ def _say(message: str) -> None:
     typer.echo(f"orderflow: {message}", err=True)
 
 
-def _print_json(report: "StackReport") -> None:
+def print_json(report: "StackReport") -> None:
+    """Tells on one line of stdout what a program that started the stack needs."""
     sys.stdout.write(json.dumps(report.as_json()) + "\n")
     sys.stdout.flush()
     # Whoever reads the line may close the pipe afterwards; later writes must not end the stack.

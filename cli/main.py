@@ -23,6 +23,7 @@ from cli import (
     recover,
     serve,
 )
+from cli.bench.command import bench
 
 app = typer.Typer(
     name="orderflow",
@@ -42,6 +43,7 @@ app.command("token")(access.token)
 app.command("password")(password.password)
 app.command("check")(check.check)
 app.command("recover")(recover.recover)
+app.command("bench")(bench)
 app.command("doctor")(doctor.doctor)
 app.command("openapi")(openapi.openapi)
 app.add_typer(audit.app, name="audit")

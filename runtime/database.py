@@ -1,71 +1,31 @@
 """The engine and the session factory: one place for the driver, the pool and the time-outs."""
 
-import asyncio
 import contextlib
-import time
-from typing import Any, ClassVar, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, Final
 
 import psycopg
-from psycopg import errors, sql
-from psycopg.abc import PQGen
+from psycopg import sql
 from sqlalchemy import URL, event, make_url
 from sqlalchemy import orm as sqlalchemy_orm
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from runtime.connection import ImpatientConnection
+
 CONNECT_TIMEOUT_S = 2
-# Whoever asks while the database is away hears so within two seconds: a connection that is lost is found out by a ping,
-# and a server that has just not answered one gets less time to take a new connection.
-TAKE_TIMEOUT_S = 1.8
-TAKE_AGAIN_TIMEOUT_S = 0.7
-_SILENT_FOR_S = 5.0
 # All connections may be at work for that long in a crowd; a database that is away is noticed by other means.
 POOL_TIMEOUT_S = 10.0
-# A server that is frozen or cut off answers nothing and closes nothing: only these end the wait for it.
-PING_TIMEOUT_S = 1.0
-ANSWER_TIMEOUT_S = 30.0
-
-T = TypeVar("T")
 Sessions = async_sessionmaker[AsyncSession]
-
-
-class _ImpatientConnection(psycopg.AsyncConnection[Any]):
-    """Lost once the server has not answered for `patience_s`, however alive the socket looks."""
-
-    patience_s = ANSWER_TIMEOUT_S
-    silent_until: ClassVar[float] = 0.0
-
-    @classmethod
-    async def take(cls, *args: Any, **kwargs: Any) -> Self:
-        """A connection. Raises OperationalError unless the server takes it soon, within milliseconds normally."""
-        patience_s = TAKE_AGAIN_TIMEOUT_S if time.monotonic() < cls.silent_until else TAKE_TIMEOUT_S
-        try:
-            async with asyncio.timeout(patience_s):
-                return await cls.connect(*args, **kwargs)
-        except TimeoutError:
-            raise psycopg.OperationalError(f"no connection within {patience_s:.1f} s") from None
-
-    async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        try:
-            return await super().wait(gen, interval, self.patience_s if timeout is None else timeout)
-        except errors._WaitTimeout:
-            if timeout is not None:
-                raise
-            self.pgconn.finish()
-            _ImpatientConnection.silent_until = time.monotonic() + _SILENT_FOR_S
-            raise psycopg.OperationalError(f"no answer within {self.patience_s:.0f} s") from None
-
-    async def ping(self) -> None:
-        """Raises OperationalError unless the server answers within a second. Must not be within a transaction."""
-        self.patience_s = PING_TIMEOUT_S
-        await self.set_autocommit(True)
-        await self.execute("")
-        await self.set_autocommit(False)
-        self.patience_s = ANSWER_TIMEOUT_S
+# For a textual statement whose answer nobody reads: it goes out with the next one that is waited for, or the commit.
+LATER: Final = MappingProxyType({"later": True})
+# For the question that a transaction ends with: the commit goes out with it; nothing may be asked or changed behind it.
+LAST: Final = MappingProxyType({"last": True})
 
 
 class _PlainSession(Session):
@@ -102,18 +62,44 @@ def create_engine(
         pool_timeout=patience_s,
         # Errors say which statement failed and not with which values: those may be people's names.
         hide_parameters=True,
-        connect_args=_connect_args(url, application_name) | {"async_creator_fn": _ImpatientConnection.take},
+        connect_args=_connect_args(url, application_name) | {"async_creator_fn": ImpatientConnection.take},
+        # The connection that was used last is the surest to be alive.
+        pool_use_lifo=True,
     )
     event.listen(engine.sync_engine, "checkout", _check_alive)
+    event.listen(engine.sync_engine, "do_execute", _keep_back)
+    # Rows are changed by those who hold them locked, so nobody has to count what an UPDATE has met.
+    engine.dialect.supports_sane_rowcount = False
+    engine.dialect.supports_sane_multi_rowcount = False
     return engine
 
 
 def _check_alive(connection: Any, _record: object, _proxy: object) -> None:
     # The pool's own pre-ping would wait for a frozen server for ever.
     try:
-        connection.run_async(_ImpatientConnection.ping)
+        connection.run_async(ImpatientConnection.ping)
     except psycopg.Error as lost:
         raise InvalidatePoolError from lost
+
+
+def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -> bool:
+    """Whether the statement was kept back: it changes rows and returns nothing, or says itself that it can wait."""
+    connection = context.root_connection.connection.driver_connection
+    if context.execution_options.get("last") and not connection.autocommit:
+        connection.announce_last()
+        return False
+    if connection.autocommit or not (
+        context.execution_options.get("later") or _only_changes(context.compiled, statement)
+    ):
+        return False
+    connection.keep_back(statement, parameters)
+    return True
+
+
+def _only_changes(compiled: Any, statement: str) -> bool:
+    # The compiler knows of columns that are returned, not of texts; textual statements are not compiled at all.
+    changes = isinstance(compiled, SQLCompiler) and (compiled.isinsert or compiled.isupdate)
+    return changes and "RETURNING" not in statement
 
 
 def create_unpooled_engine(url: str | URL) -> AsyncEngine:

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.chain import canonical, genesis, moment_text, sealed
 from models.columns import now
 from models.order import Order
+from runtime.database import LATER
 
 OUTBOX_CHANNEL = "orderflow_outbox"
 
@@ -131,6 +132,7 @@ async def record(session: AsyncSession, order: Order, event: Event) -> int:
             "body": _body(order, seq, at.isoformat().replace("+00:00", "Z"), event),
             "channel": OUTBOX_CHANNEL,
         },
+        execution_options=LATER,
     )
     return seq
 

@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.errors import DomainError
 from models.columns import now
 from models.inbox import InboxMessage
+from runtime.database import LATER
 
 # Long enough for a hand-over that is under way in another process to end first.
 _LEASE = timedelta(seconds=15)
@@ -204,6 +205,7 @@ async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> N
     await session.execute(
         text("UPDATE inbox_messages SET handed_over_at = now() WHERE inbox_id = ANY(:ids) AND handed_over_at IS NULL"),
         {"ids": list(inbox_ids)},
+        execution_options=LATER,
     )
 
 

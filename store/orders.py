@@ -12,6 +12,7 @@ from domain.errors import DomainError
 from domain.order import Axes, Figures, Standing, axes_of, has_happened
 from domain.payment_plan import PaymentPlan
 from models.order import Order, OrderLine
+from runtime.database import LAST
 
 
 class OrderNotFound(DomainError):
@@ -76,10 +77,14 @@ WHERE o.order_no = ANY(:order_nos)
 """)
 
 
-async def standing(session: AsyncSession, order_no: str) -> Standing:
-    """How the order stands now, this transaction's own changes included. Raises OrderNotFound."""
+async def standing(session: AsyncSession, order_no: str, *, last: bool = False) -> Standing:
+    """How the order stands now, this transaction's own changes included. Raises OrderNotFound.
+
+    `last`: nothing else is asked or changed by this transaction, so its commit goes out with the question.
+    """
     await session.flush()
-    row = (await session.execute(_FIGURES, {"order_nos": [order_no]})).one_or_none()
+    how = LAST if last else {}
+    row = (await session.execute(_FIGURES, {"order_nos": [order_no]}, execution_options=how)).one_or_none()
     if row is None:
         raise OrderNotFound(order_no=order_no)
     axes = axes_of(_figures(row))

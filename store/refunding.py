@@ -42,26 +42,27 @@ async def given_back(session: AsyncSession, order_no: str) -> int:
     return int(found.scalar_one())
 
 
-async def still_due(session: AsyncSession, order: Order) -> int:
-    """What is still to be paid of the price as it stands, before anything is written off; negative: a surplus."""
-    counted = await _counted(session, order)
-    return order.total_minor - order.reduced_minor - (counted - await given_back(session, order.order_no))
-
-
-async def _counted(session: AsyncSession, order: Order) -> int:
-    """What was paid towards the sale: no duplicates, and nothing that went back as too much or as broken off."""
-    await session.flush()
-    return order.paid_minor - int((await session.execute(_NOT_COUNTED, {"order_no": order.order_no})).scalar_one())
-
-
-_NOT_COUNTED = text("""
+_DUE = text("""
 SELECT (SELECT coalesce(sum(amount_minor), 0) FROM payments
         WHERE order_no = :order_no AND kind = 'duplicate' AND state <> 'unapplied')
      + (SELECT coalesce(sum(r.amount_minor), 0)
         FROM refunds r JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
         WHERE r.order_no = :order_no AND r.cause IN ('cancel', 'surplus') AND p.kind <> 'duplicate'
-          AND p.state <> 'unapplied')
+          AND p.state <> 'unapplied') AS not_counted_minor,
+       (SELECT coalesce(sum(payout_minor + absorbed_minor - compensation_minor), 0) FROM granted_refunds
+        WHERE order_no = :order_no) AS back_minor
 """)
+
+
+async def still_due(session: AsyncSession, order: Order) -> int:
+    """What is still to be paid of the price as it stands, before anything is written off; negative: a surplus.
+
+    Paid towards the sale are no duplicates, and nothing that went back as too much or as broken off.
+    """
+    await session.flush()
+    row = (await session.execute(_DUE, {"order_no": order.order_no})).one()
+    counted = order.paid_minor - int(row.not_counted_minor)
+    return order.total_minor - order.reduced_minor - (counted - int(row.back_minor))
 
 
 async def has_unpaid(session: AsyncSession, order_no: str) -> bool:

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 
 from api.inbox.door import report_scan
 from api.inbox.hand_over import HandOver
@@ -127,6 +127,7 @@ def queues(able: Capabilities) -> dict[str, Sequence[Callable[..., Any]]]:
             able.orders.close_order,
             able.orders.notify,
             able.orders.acknowledge,
+            able.advance.advance,
             able.approvals.open_approval,
             able.approvals.remind_approval,
             able.approvals.escalate_approval,
@@ -204,7 +205,8 @@ def build_workers(
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             max_heartbeat_throttle_interval=LONGEST_SILENCE,
             interceptors=[LogContext(), SignsOfLife(), StraySignals()],
-            workflow_runner=LocalFirst(),
+            # The sandbox finds what is not deterministic, in tests; it would load the workflow anew for every order.
+            workflow_runner=LocalFirst(UnsandboxedWorkflowRunner()),
             deployment_config=deployment,
         )
         for queue, activities in queues(able).items()

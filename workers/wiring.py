@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities.advance import AdvanceActivities, Party
 from activities.approvals import ApprovalActivities
 from activities.changing import ChangeActivities
 from activities.checks import CheckActivities
@@ -65,6 +66,7 @@ class Capabilities:
     checks: CheckActivities
     changing: ChangeActivities
     lane: LaneActivities
+    advance: AdvanceActivities
     autopilot: SimulatedCarrier | None
 
 
@@ -73,27 +75,46 @@ def wire(
 ) -> Capabilities:
     """Afterwards every port has the adapter that the settings ask for; `checks` are asked besides our own."""
     carrier = _carrier(settings, report)
-    client = build_client()
-    notifier = HttpNotifier(client, AddressGuard(allow_private=settings.webhook_allow_private))
+    orders, stock = OrderActivities(sessions), StockActivities(sessions, settings.reservation_ttl)
+    shipping, invoices = (
+        ShippingActivities(sessions, carrier),
+        InvoiceActivities(sessions, _einvoice_provider(settings)),
+    )
+    revenue, terms = RevenueActivities(sessions), TermsActivities(sessions)
+    payments = PaymentActivities(
+        sessions, _payment_provider(settings), settings.payment_tolerance_minor, _money_policy(settings)
+    )
+    notifier = HttpNotifier(build_client(), AddressGuard(allow_private=settings.webhook_allow_private))
     return Capabilities(
-        orders=OrderActivities(sessions),
+        orders=orders,
         approvals=ApprovalActivities(sessions),
-        stock=StockActivities(sessions, settings.reservation_ttl),
-        payments=PaymentActivities(
-            sessions, _payment_provider(settings), settings.payment_tolerance_minor, _money_policy(settings)
-        ),
+        stock=stock,
+        payments=payments,
         refunding=RefundActivities(sessions),
         returning=ReturnActivities(sessions),
-        revenue=RevenueActivities(sessions),
-        shipping=ShippingActivities(sessions, carrier),
-        invoices=InvoiceActivities(sessions, _einvoice_provider(settings)),
-        terms=TermsActivities(sessions),
+        revenue=revenue,
+        shipping=shipping,
+        invoices=invoices,
+        terms=terms,
         trade=TradeActivities(sessions),
         moving=MoveActivities(sessions),
         outbox=OutboxActivities(engine, sessions, notifier),
         checks=CheckActivities(sessions, checks),
         changing=ChangeActivities(sessions, settings.reservation_ttl, settings.payment_tolerance_minor),
         lane=LaneActivities(sessions),
+        advance=AdvanceActivities(
+            {
+                "order.check": orders.check_order,
+                "stock.reserve": stock.reserve_stock,
+                "credit.check": terms.check_credit,
+                "revenue.recognise": revenue.recognise_revenue,
+                "shipping.create": Party(shipping.book_shipments),
+                "invoice.issue": Party(invoices.issue_invoice),
+            },
+            {"payment.settled": payments.apply_payment, "parcel.scanned": shipping.apply_scan},
+            orders.open_wait,
+            orders.close_order,
+        ),
         autopilot=carrier if isinstance(carrier, SimulatedCarrier) and settings.carrier_autopilot else None,
     )
 

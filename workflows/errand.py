@@ -14,7 +14,8 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options
 from workflows.order.contract import FactSignal
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
+from workflows.order.trouble import StepFailed, Trouble
 
 Result = TypeVar("Result", bound=StepResult)
 

@@ -13,6 +13,11 @@ LOCAL_STEP_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2), maximum_attempts=6
 )
 
+# What can be done in one go is tried once; whatever is not done then is asked for by itself.
+# Longer than a step by itself: with many in line, giving up would only make the line longer.
+ADVANCE_WITHIN = timedelta(seconds=15)
+ONCE = RetryPolicy(maximum_attempts=1)
+
 # Our own database is expected back, however long it takes; giving up would only move the wait elsewhere.
 DATABASE_STEP = timedelta(seconds=30)
 DATABASE_STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
@@ -42,3 +47,6 @@ def pause_before(tries: int) -> timedelta:
 
 # A lane whose own database step said a final no is tried again, not in a tight loop.
 LANE_PAUSE = timedelta(minutes=5)
+
+# So many facts make a history long, whatever the server says of it: the order goes on in a new one when it next waits.
+FACTS_IN_A_RUN = 1_000

@@ -10,7 +10,9 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import URL
@@ -42,6 +44,7 @@ _FAST_SETTINGS: Final = {
 
 class LocalPostgres:
     """The server of one cluster. `durable=False` trades safety for speed: for tests, where losing data is no harm.
+    `settings` are PostgreSQL's own, besides ours.
 
     It ends when the process that started it ends, however that ends (on Linux), and can always be started again.
     """
@@ -49,8 +52,14 @@ class LocalPostgres:
     name = "postgres"
 
     def __init__(
-        self, data_dir: Path, socket_dir: Path | None = None, durable: bool = True, log: Path | None = None
+        self,
+        data_dir: Path,
+        socket_dir: Path | None = None,
+        durable: bool = True,
+        log: Path | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._settings = settings
         self._wanted = data_dir.absolute()
         self._account = account_for_postgres()
         self._cluster = postgres_home(self._wanted, self._account)
@@ -114,7 +123,7 @@ class LocalPostgres:
             shutil.rmtree(self.socket_dir, ignore_errors=True)
 
     def _program(self) -> Program:
-        settings = _SETTINGS | ({} if self._durable else _FAST_SETTINGS)
+        settings = _SETTINGS | ({} if self._durable else _FAST_SETTINGS) | dict(self._settings)
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         place = ["-D", str(self._cluster), "-k", str(self.socket_dir), "-p", str(_PORT)]
         return Program(

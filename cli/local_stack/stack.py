@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,8 @@ class StackOptions:
     prepare: Prepare
     worker: tuple[str, ...] = field(default_factory=lambda: orderflow_command("worker"))
     api: tuple[str, ...] = field(default_factory=lambda: orderflow_command("api"))
+    temporal_synchronous: str = "FULL"
+    postgres_settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,15 @@ class LocalStack:
 
     def _make_parts(self) -> None:
         data, base = self._data, self._options.port_base
-        self._postgres = LocalPostgres(data.postgres, log=data.log("postgres"))
+        settings = self._options.postgres_settings
+        self._postgres = LocalPostgres(data.postgres, log=data.log("postgres"), settings=settings)
         self._temporal = LocalTemporal(
             TemporalPorts(base + 1, base + 2),
             SEARCH_ATTRIBUTES,
             data.log("temporal"),
             data.temporal_file,
             data.pid_file("temporal"),
+            self._options.temporal_synchronous,
         )
         environment = self._environment()
         worker = self._program("worker", self._options.worker, environment)

@@ -40,6 +40,7 @@ class LocalTemporal:
     """One server with the namespace `default` and our search attributes. `data_file=None` keeps nothing.
 
     It ends when the process that started it ends, however that ends (on Linux), and finds its data again.
+    `synchronous` FULL: what it has acknowledged survives a power cut, not only a crash.
     """
 
     name = "temporal"
@@ -51,7 +52,9 @@ class LocalTemporal:
         log: Path,
         data_file: Path | None = None,
         pid_file: Path | None = None,
+        synchronous: str = "FULL",
     ) -> None:
+        self._synchronous = synchronous
         self._ports = ports
         self._search_attributes = search_attributes
         self._data_file = data_file
@@ -125,8 +128,7 @@ class LocalTemporal:
     def _storage(self) -> list[str]:
         if self._data_file is None:
             return []
-        # FULL: an acknowledged order survives a power cut, not only a crash.
-        pragmas = ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=FULL"]
+        pragmas = ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", f"synchronous={self._synchronous}"]
         return ["--db-filename", str(self._data_file), *pragmas]
 
 

@@ -28,6 +28,7 @@ PINNED = {
     },
     "activity": {
         "acknowledge",
+        "advance",
         "apply_decision",
         "apply_payment",
         "apply_scan",

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from cli.dev import _print_json
+from cli.dev import print_json
 from cli.local_stack import LocalStackError
 from cli.local_stack.stack import LocalStack, StackOptions
 
@@ -44,7 +44,7 @@ def supervise(data_dir: Path, port_base: int) -> None:
     script = [sys.executable, __file__]
     options = StackOptions(data_dir, port_base, prepare, worker=(*script, "worker"), api=(*script, "api"))
     try:
-        LocalStack(options, _say).run(_print_json)
+        LocalStack(options, _say).run(print_json)
     except LocalStackError as problem:
         sys.exit(str(problem))
 

@@ -13,6 +13,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.advance import AdvanceActivities
 from activities.changing import ChangeAnswer, ChangeInput
 from activities.failures import translated
 from activities.lane import HoldOrderInput, HoldOrderResult
@@ -95,9 +96,23 @@ class Shop:
 
     def __post_init__(self) -> None:
         self.desk = Desk(self, self.calls)
+        self.advancing = AdvanceActivities(
+            {
+                "order.check": self.check_order,
+                "stock.reserve": self.reserve_stock,
+                "credit.check": self.check_credit,
+                "revenue.recognise": self.recognise_revenue,
+                "shipping.create": self.book_shipments,
+                "invoice.issue": self.issue_invoice,
+            },
+            {"payment.settled": self.apply_payment, "parcel.scanned": self.apply_scan},
+            self.open_wait,
+            self.close_order,
+        )
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         return [
+            self.advancing.advance,
             self.check_order,
             self.check_credit,
             self.forfeit_deposit,

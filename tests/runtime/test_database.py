@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.local_stack.postgres import LocalPostgres
-from runtime.database import ANSWER_TIMEOUT_S, create_engine
+from runtime.connection import ANSWER_TIMEOUT_S
+from runtime.database import create_engine
 from tests.fakes.running_stack import all_gone
 
 

@@ -40,6 +40,8 @@ class OrderInput:
     order_no: str
     flow: FlowSnapshot
     facts: dict[str, FactText] = field(default_factory=dict)
+    # Facts that an earlier run had heard and not applied yet, by the kind and the number of their inbox rows.
+    heard: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

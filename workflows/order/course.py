@@ -2,46 +2,30 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput
+    from activities.advance import WAIT
+    from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput, WaitResult
     from activities.step import Step, StepResult
     from domain.flow.definition import FlowDefinition, FlowSnapshot
     from domain.flow.nodes import ActionNode, WaitNode
     from domain.flow.vocabulary import HOLD_REASONS
-    from domain.order import Standing, has_ended
+    from domain.order import Standing, has_ended, has_happened
 
 from workflows import options, search_attributes
+from workflows.order.ahead import DoneAhead, Found
 from workflows.order.contract import CancelRequest, FactText, OrderInput, ResolveRequest
 from workflows.order.steps import CARRIER, STEPS, Call, Party
+from workflows.order.trouble import StepFailed, Trouble, known_reason, raise_final
 
 Payload = TypeVar("Payload")
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why the order cannot proceed at a node. `opened`: the step itself has put the hold on record."""
-
-    node: str
-    reason: str
-    opened: bool = False
-    # Whether the order stands still for it: trouble of an errand beside the order does not stop the order.
-    blocking: bool = True
-
-
-class StepFailed(Exception):
-    """A step has said a final no, or an outside party stayed away for too long; `reason` names the hold."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Course:
@@ -81,6 +65,11 @@ class Course:
         # Why facts could not be booked; they are tried again once somebody has settled that.
         self.unbooked: list[str] = []
         self.book_again = False
+        # Facts that were heard and whose turn has not come or is not over.
+        self.facts_under_way = 0
+        # What was done ahead of the story, and the event that the story waits for at its wait node.
+        self.ahead = DoneAhead()
+        self.awaiting = ""
         self._story: list[str] = []
 
     @property
@@ -100,6 +89,15 @@ class Course:
         """
         return has_ended(self.standing.lifecycle) and not self.closing
 
+    def only_waits(self) -> bool:
+        """Whether the order stands at a wait, with nothing of it under way: its flow can be gone through anew up to
+        here, because steps find what is done."""
+        standing = self.standing
+        stands_still = bool(self.awaiting) and not has_happened(self.awaiting, standing)
+        at_rest = not standing.surplus_due and not standing.blocking_holds and not standing.quiet_holds
+        called_off = self.cancel is not None or self.begins_anew or self.changing or standing.cancelling
+        return stands_still and at_rest and not called_off
+
     def heed(self) -> None:
         """Raises CancelledError in a story that has been told to stop, and was not stopped by that.
 
@@ -112,6 +110,7 @@ class Course:
     def enter(self) -> None:
         """Afterwards this visit of the node is counted and told in the Web UI."""
         self.visits[self.at] = self.visits.get(self.at, 0) + 1
+        self.ahead.entered(self.at, self.visit)
         self.tell(self.at)
 
     def tell(self, what: str) -> None:
@@ -140,11 +139,20 @@ class Course:
         """Runs the step that the vocabulary calls `name` for this visit. Raises StepFailed."""
         step = Step(self.order_no, self.at, self.visits.get(self.at, 1), has_ended(self.standing.lifecycle))
         call = STEPS[name]
+        found = self.ahead.take(name, step.node, step.visit)
+        if found is not None:
+            return self.found(found)
         if name == _PACKING:
             return self.saw(await self._packed(step, call))
         if call.party is None:
             return self.saw(await self.local(call.method, step, name))
         return self.saw(await self.external(call.method, step, call.party, name))
+
+    def found(self, found: Found) -> StepResult:
+        """What came of a step that was done ahead. Raises StepFailed when it was refused."""
+        if found.result is None:
+            raise known_reason(found.refused)
+        return self.saw(found.result)
 
     async def _packed(self, step: Step, call: Call) -> StepResult:
         """What is being changed is not packed, and what is being packed is not changed."""
@@ -170,6 +178,7 @@ class Course:
             self.sent_back[node] = self.sent_back.get(node, 0) + bool(visits)
         self.visits_before = dict(self.visits)
         self.at = self.flow.start
+        self.ahead.forget()
         self.trouble, self.resolution, self.held, self.woken = None, None, False, False
         self.changing, self.begins_anew = False, False
         self.said.clear()
@@ -192,7 +201,7 @@ class Course:
                 retry_policy=options.LOCAL_STEP_RETRY,
             )
         except FailureError as failed:
-            _raise_final(failed)
+            raise_final(failed)
         else:
             self.heed()
             return answer
@@ -219,7 +228,7 @@ class Course:
                 summary=f"{summary} (database step repeated)",
             )
         except FailureError as failed:
-            _raise_final(failed)
+            raise_final(failed)
             raise StepFailed("step_failed") from None
 
     async def external(
@@ -238,7 +247,7 @@ class Course:
                 summary=summary,
             )
         except FailureError as failed:
-            _raise_final(failed)
+            raise_final(failed)
             raise StepFailed(party.away) from None
         self.heed()
         return answer
@@ -248,10 +257,14 @@ class Course:
 
         Where the story began anew, a wait that it had come to before goes on as it was left.
         """
-        visit = self.visit - self.visits_before.get(self.at, 0)
-        until = self._moment(node.timeout_at) if node.timeout_at else None
-        wait = WaitInput(self.order_no, self.at, visit, node.event, node.timeout or timedelta(0), until)
-        opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
+        found = self.ahead.take(WAIT, self.at, self.visit)
+        if found is not None:
+            opened = WaitResult(self.found(found), found.deadline or workflow.now())
+        else:
+            visit = self.visit - self.visits_before.get(self.at, 0)
+            until = self._moment(node.timeout_at) if node.timeout_at else None
+            wait = WaitInput(self.order_no, self.at, visit, node.event, node.timeout or timedelta(0), until)
+            opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
         self.saw(opened.result)
         self.show(
             search_attributes.WAITING_FOR.value_set(node.event), search_attributes.DEADLINE.value_set(opened.deadline)
@@ -310,16 +323,3 @@ _ALL_COMPENSATIONS = ("stock.release", "payment.refund", "shipping.cancel")
 
 # The lane of nodes that name none of their own: retry or cancel, always.
 LANE = "exception_lane"
-
-
-def _raise_final(failed: FailureError) -> None:
-    """Cancellation stays cancellation, a final no becomes StepFailed; anything else returns to the caller.
-
-    A local activity's error comes wrapped in an ActivityError when it happens and bare when it is replayed.
-    """
-    if is_cancelled_exception(failed):
-        raise asyncio.CancelledError from failed
-    cause = failed.cause if isinstance(failed, ActivityError) else failed
-    if isinstance(cause, ApplicationError) and cause.non_retryable:
-        known = cause.type if cause.type in HOLD_REASONS else "step_failed"
-        raise StepFailed(known or "step_failed") from None

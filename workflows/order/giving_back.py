@@ -10,8 +10,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.step import Step
 
 from workflows import options
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
 from workflows.order.steps import PAYMENT_PROVIDER
+from workflows.order.trouble import StepFailed, Trouble
 
 
 async def give_back_surplus(course: Course) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.step import Fact, StepResult
+    from activities.step import Fact
 
 from workflows import options
+from workflows.order import advancing
 from workflows.order.contract import FactSignal
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
 from workflows.order.steps import FACTS
+from workflows.order.trouble import StepFailed, Trouble
 
 # With other goods there, or less to send, an order that was short of them may have enough.
 _WAKING = frozenset({"stock.replenished", "order.adjusted"})
@@ -38,6 +40,7 @@ class Inlet:
         # Facts that could not be booked; they are tried again when somebody has settled the hold.
         self._put_back: list[Arrival] = []
         self._busy = False
+        self._applied = 0
         self._beside: list[asyncio.Task[None]] = []
 
     def hear(self, kind: str, signal: FactSignal) -> None:
@@ -45,12 +48,25 @@ class Inlet:
         if signal.inbox_id not in self._heard:
             self._heard.add(signal.inbox_id)
             self._waiting.append(Arrival(kind, signal.inbox_id))
+            self._course.facts_under_way += 1
 
     def open(self, *chores: Chore) -> None:
         """Afterwards what is heard gets applied, what was heard before included; so is everything else done that goes
         on beside the order's story."""
         self._beside = [asyncio.create_task(self._apply_all())]
         self._beside += [asyncio.create_task(chore(self._course)) for chore in chores]
+
+    def heard(self) -> tuple[tuple[str, int], ...]:
+        """What is still to be applied, for the run that goes on after this one."""
+        return tuple((arrival.kind, arrival.inbox_id) for arrival in self._waiting)
+
+    def rests(self) -> bool:
+        """Whether a new run may take over: the history is long, nothing is under way, and the order only waits."""
+        return self._wants_rest() and not self._busy and workflow.all_handlers_finished()
+
+    def _wants_rest(self) -> bool:
+        long = self._applied >= options.FACTS_IN_A_RUN or workflow.info().is_continue_as_new_suggested()
+        return long and not self._put_back and self._course.only_waits()
 
     def close(self) -> None:
         """Afterwards nothing is applied any more."""
@@ -86,7 +102,7 @@ class Inlet:
     async def _apply_all(self) -> None:
         course = self._course
         while True:
-            await workflow.wait_condition(lambda: bool(self._waiting) or course.book_again)
+            await workflow.wait_condition(lambda: (bool(self._waiting) or course.book_again) and not self._wants_rest())
             if course.book_again:
                 self._line_up_again()
             if not self._waiting:
@@ -96,10 +112,12 @@ class Inlet:
             try:
                 await self._apply(arrival)
             finally:
-                self._busy = False
+                self._busy, self._applied = False, self._applied + 1
+                course.facts_under_way -= 1
 
     def _line_up_again(self) -> None:
         self._waiting.extend(self._put_back)
+        self._course.facts_under_way += len(self._put_back)
         self._put_back.clear()
         self._course.unbooked.clear()
         self._course.book_again = False
@@ -108,7 +126,10 @@ class Inlet:
         course = self._course
         fact = Fact(course.order_no, arrival.inbox_id)
         try:
-            result: StepResult = course.saw(await course.local(FACTS[arrival.kind], fact, arrival.kind))
+            result = await advancing.apply(course, arrival.kind, fact)
+            if result is None:
+                result = await course.local(FACTS[arrival.kind], fact, arrival.kind)
+            course.saw(result)
             if result.standing.revenue_due and result.standing.fulfilment != "delivered":
                 # A part of the goods has changed hands: its revenue does not wait for the rest.
                 await course.perform("revenue.recognise")

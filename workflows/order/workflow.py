@@ -1,6 +1,7 @@
 """One order, from acceptance to its end."""
 
 import asyncio
+from dataclasses import replace
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -20,6 +21,7 @@ from workflows.order.contract import (
     CancelResult,
     ChangeRequest,
     ChangeResult,
+    FactSignal,
     HoldRequest,
     HoldResult,
     MoveRequest,
@@ -29,7 +31,7 @@ from workflows.order.contract import (
     ResolveRequest,
     ResolveResult,
 )
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
 from workflows.order.escalation import escalate_overdue
 from workflows.order.giving_back import give_back_surplus
 from workflows.order.inlet import HearsFacts, Inlet
@@ -37,6 +39,7 @@ from workflows.order.nodes import end, node_at, take_step
 from workflows.order.nodes.compensate import repeat, undo_all
 from workflows.order.nodes.end import Ended
 from workflows.order.nodes.exception import objection
+from workflows.order.trouble import StepFailed, Trouble
 
 # What is owed back is tried again; nothing else can be done about it.
 _UNDOING = ExceptionNode(kind="exception", choices=(Choice.RETRY,))
@@ -57,6 +60,8 @@ class OrderWorkflow(HearsFacts):
     def __init__(self, order: OrderInput) -> None:
         self._course = Course(order)
         self._inlet = Inlet(self._course)
+        for kind, inbox_id in order.heard:
+            self._inlet.hear(kind, FactSignal(inbox_id))
         self._refusal: str | None = None
         self._maybe_voided = False
 
@@ -64,16 +69,21 @@ class OrderWorkflow(HearsFacts):
     async def run(self, order: OrderInput) -> OrderResult:
         self._inlet.open(escalate_overdue, give_back_surplus)
         result = await self._live()
+        if result is None:
+            workflow.continue_as_new(replace(self._course.order, heard=self._inlet.heard()))
         await self._settle_late_facts(result)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not has_ended(self._course.standing.lifecycle):
             # Paid in full after it had expired, and accepted again: the story begins anew, its steps find what is done.
-            workflow.continue_as_new(self._course.order)
+            workflow.continue_as_new(replace(self._course.order, heard=()))
         self._inlet.close()
         return OrderResult(order.order_no, result)
 
-    async def _live(self) -> str:
-        """Follows the story until it ends or is called off; a refused cancellation resumes it where it was."""
+    async def _live(self) -> str | None:
+        """Follows the story until it ends or is called off; a refused cancellation resumes it where it was.
+
+        None: its history is long, and the order only waits; it goes on in a new run.
+        """
         course = self._course
         while True:
             story = course.story = asyncio.create_task(self._fulfil())
@@ -84,7 +94,13 @@ class OrderWorkflow(HearsFacts):
                 course.cancel = CancelRequest("temporal", "temporal")
             if story.done():
                 return await story
+            rests = self._inlet.rests()
+            if rests:
+                # Before anything else can happen: what comes from now on is for the run that follows.
+                self._inlet.close()
             await self._stop(story)
+            if rests:
+                return None
             if course.ended_unseen:
                 return course.standing.lifecycle
             if course.cancel is None:
@@ -97,7 +113,13 @@ class OrderWorkflow(HearsFacts):
     async def _ended_or_called_off(self, story: asyncio.Task[str]) -> None:
         course = self._course
         await self._inlet.wait(
-            lambda: story.done() or course.cancel is not None or course.begins_anew or course.ended_unseen
+            lambda: (
+                story.done()
+                or course.cancel is not None
+                or course.begins_anew
+                or course.ended_unseen
+                or self._inlet.rests()
+            )
         )
 
     async def _fulfil(self) -> str:
@@ -110,6 +132,7 @@ class OrderWorkflow(HearsFacts):
             course.at = following
 
     async def _stop(self, story: asyncio.Task[str]) -> None:
+        self._course.ahead.forget()
         story.cancel()
         await workflow.wait([story])
 

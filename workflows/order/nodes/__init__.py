@@ -1,5 +1,7 @@
 """One file per node kind; this is the only list of them."""
 
+from collections.abc import Awaitable, Callable
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -18,7 +20,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.flow.structure_nodes import ParallelNode, SetNode
 
-from workflows.order.course import LANE, Course, StepFailed, Trouble
+from workflows.order.advancing import look_ahead
+from workflows.order.course import LANE, Course
 from workflows.order.nodes import (
     action,
     approval,
@@ -33,6 +36,7 @@ from workflows.order.nodes import (
     wait,
 )
 from workflows.order.nodes.end import Ended
+from workflows.order.trouble import StepFailed, Trouble
 
 _OWN_LANE = ExceptionNode(kind="exception", choices=(Choice.RETRY, Choice.CANCEL))
 
@@ -44,10 +48,24 @@ def node_at(course: Course) -> Node:
 
 async def take_step(course: Course) -> str | Ended:
     """Enters the node that the order is at and does what it says; returns the next node's id, or the end."""
+    return await _enter(course, look_ahead)
+
+
+async def _take_beside_others(course: Course) -> str | Ended:
+    """The same in a branch that is followed beside others: behind the join nothing may happen before all have come."""
+    return await _enter(course)
+
+
+async def _enter(course: Course, prepare: Callable[[Course], Awaitable[None]] | None = None) -> str | Ended:
     course.heed()
     course.enter()
     try:
-        return _visited_too_often(course) or await run_node(course)
+        lane = _visited_too_often(course)
+        if lane is not None:
+            return lane
+        if prepare is not None:
+            await prepare(course)
+        return await _run_node(course)
     except StepFailed as failed:
         return course.to_lane(None, Trouble(course.at, failed.reason))
 
@@ -61,7 +79,7 @@ def _visited_too_often(course: Course) -> str | None:
     return course.to_lane(None, Trouble(course.at, "visits_exhausted"))
 
 
-async def run_node(course: Course) -> str | Ended:
+async def _run_node(course: Course) -> str | Ended:
     """Does what the node says; returns the next node's id, or the end."""
     match node_at(course):
         case ActionNode() as node:
@@ -73,7 +91,7 @@ async def run_node(course: Course) -> str | Ended:
         case WaitNode() as node:
             return await wait.run(course, node)
         case ParallelNode() as node:
-            return await parallel.run(course, node, take_step)
+            return await parallel.run(course, node, _take_beside_others)
         case ExceptionNode() as node:
             return await exception.run(course, node)
         case EndNode() as node:

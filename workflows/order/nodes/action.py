@@ -6,7 +6,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.nodes import ActionNode
     from domain.flow.vocabulary import compensation_of
 
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
+from workflows.order.trouble import StepFailed, Trouble
 
 
 async def run(course: Course, node: ActionNode) -> str:

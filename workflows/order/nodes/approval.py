@@ -11,7 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.nodes import ExceptionNode
 
 from workflows.approval import decided
-from workflows.order.course import Course, Trouble
+from workflows.order.course import Course
+from workflows.order.trouble import Trouble
 
 
 async def run(course: Course, node: ApprovalNode) -> str:

@@ -6,7 +6,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.orders import BranchInput, OrderActivities
     from domain.flow.nodes import BranchNode
 
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
+from workflows.order.trouble import StepFailed, Trouble
 
 
 async def run(course: Course, node: BranchNode) -> str:

@@ -12,7 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.nodes import CompensateNode
 
 from workflows import options, search_attributes
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
+from workflows.order.trouble import StepFailed, Trouble
 
 
 async def run(course: Course, node: CompensateNode) -> str:

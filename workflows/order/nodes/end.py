@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.advance import CLOSE
     from activities.orders import CloseInput, OrderActivities
     from activities.step import StepResult
     from domain.flow.nodes import EndNode
 
 from workflows import search_attributes
-from workflows.order.course import Course, StepFailed, Trouble
+from workflows.order.course import Course
+from workflows.order.trouble import StepFailed, Trouble
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class Ended:
 
 async def run(course: Course, node: EndNode) -> Ended | str:
     """The end; or the lane, when the order may not end this way yet."""
+    # A fact that is being applied may turn out not to be bookable, and an order does not end over it.
+    await workflow.wait_condition(lambda: not course.facts_under_way and not course.book_again)
+    course.heed()
     if course.unbooked:
         return course.to_lane(None, Trouble(course.at, course.unbooked[0], opened=True))
     try:
@@ -34,8 +39,12 @@ async def run(course: Course, node: EndNode) -> Ended | str:
 async def close(course: Course, result: str) -> StepResult:
     """Afterwards the order's row is closed and operators see how it ended. Raises StepFailed."""
     closed, course.closing = CloseInput(course.order_no, result), True
+    found = course.ahead.take(CLOSE, course.at, course.visits.get(course.at, 1))
     try:
-        done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
+        if found is not None:
+            done = course.found(found)
+        else:
+            done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
     except StepFailed:
         course.closing = False
         raise

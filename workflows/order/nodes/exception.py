@@ -13,7 +13,8 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import search_attributes
 from workflows.order.contract import CancelRequest, ResolveRequest
-from workflows.order.course import LANE, Course, Trouble
+from workflows.order.course import LANE, Course
+from workflows.order.trouble import Trouble
 
 # Goods that come in are an answer by themselves: the order tries again without anybody's click.
 _ANSWERED_BY_GOODS = frozenset({"out_of_stock", "unknown_sku"})

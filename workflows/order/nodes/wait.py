@@ -10,7 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.vocabulary import HOLD_REASONS, compensation_of
     from domain.order import has_happened
 
-from workflows.order.course import Course, Trouble
+from workflows.order.course import Course
+from workflows.order.trouble import Trouble
 
 _OVERDUE = {"shipment.delivered": "delivery_overdue", "shipment.handed_over": "delivery_overdue"}
 
@@ -20,7 +21,12 @@ async def run(course: Course, node: WaitNode) -> str:
     course.register_undo(compensation_of(node.event))
     if not _moves_on(course, node):
         deadline = await course.open_wait(node)
-        if not await _in_time(course, node, deadline):
+        course.awaiting = node.event
+        try:
+            in_time = await _in_time(course, node, deadline)
+        finally:
+            course.awaiting = ""
+        if not in_time:
             course.trouble = Trouble(course.at, _OVERDUE.get(node.event, "wait_overdue"))
             return node.on_timeout
     stopping = _stopping(course)

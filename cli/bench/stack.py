@@ -1,0 +1,57 @@
+"""The stack that is measured: the local one, but for how hard it writes and for PostgreSQL counting its statements."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Final
+
+import typer
+
+from cli.demo_stack import RunningDemo, free_port_base, running
+from cli.dev import prepare_database, print_json
+from cli.environment import DataOption, fail
+from cli.local_stack import LocalStackError
+from cli.local_stack.layout import DEFAULT_DATA_DIR
+from cli.local_stack.stack import LocalStack, StackOptions
+
+# A power cut may take what Temporal took last; whatever had come in is in PostgreSQL, and recovers the orders.
+TEMPORAL_SYNCHRONOUS: Final = "NORMAL"
+_COUNTING: Final = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "10000"}
+_SETTINGS: Final = {"ORDERFLOW_LOG_LEVEL": "warning"}
+_COMMAND: Final = ("-P", "-m", "cli.bench.stack")
+
+
+@contextmanager
+def measured_stack(executable: str) -> Iterator[tuple[RunningDemo, Path]]:
+    """A ready stack in a folder of its own, on free ports, and the folder in which its processes count.
+
+    Afterwards all of it is gone. Raises LocalStackError.
+    """
+    with TemporaryDirectory(prefix="orderflow-counters-") as counters:
+        settings = _SETTINGS | {"PROMETHEUS_MULTIPROC_DIR": counters}
+        with running(None, free_port_base(), settings, (executable, *_COMMAND)) as stack:
+            yield stack, Path(counters)
+
+
+def main(
+    data: DataOption = DEFAULT_DATA_DIR,
+    port_base: Annotated[int, typer.Option(min=1, max=65533)] = 8080,
+    as_json: Annotated[bool, typer.Option("--json")] = False,  # noqa: ARG001 - taken as `orderflow dev` takes it
+) -> None:
+    """Runs until it is told to stop, as `orderflow dev` does."""
+    options = StackOptions(
+        Path(data),
+        port_base,
+        prepare_database,
+        temporal_synchronous=TEMPORAL_SYNCHRONOUS,
+        postgres_settings=_COUNTING,
+    )
+    try:
+        LocalStack(options, lambda message: typer.echo(message, err=True)).run(print_json)
+    except LocalStackError as problem:
+        fail(str(problem))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,126 @@
+"""What is sent together, and what comes of it: counted by the driver, seen from another connection."""
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from runtime.connection import ROUND_TRIPS
+from runtime.database import LAST, LATER
+from tests.conftest import Database
+
+NOTES = Table(
+    "bench_notes",
+    MetaData(),
+    Column("note_id", Integer, primary_key=True, autoincrement=False),
+    Column("words", Text, nullable=False, unique=True),
+)
+
+
+@pytest.fixture
+async def engine(database: Database) -> AsyncEngine:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(NOTES.create)
+    return database.engine
+
+
+def _waits() -> float:
+    return float(ROUND_TRIPS._value.get())
+
+
+async def _words(engine: AsyncEngine) -> list[str]:
+    async with engine.connect() as connection:
+        return list((await connection.execute(text("SELECT words FROM bench_notes ORDER BY note_id"))).scalars())
+
+
+async def _note(connection: AsyncConnection, number: int, words: str) -> None:
+    await connection.execute(insert(NOTES).values(note_id=number, words=words))
+
+
+async def test_changes_wait_for_nobody_and_go_out_with_the_commit(engine: AsyncEngine) -> None:
+    await _words(engine)
+    before = _waits()
+    async with engine.begin() as connection:
+        await _note(connection, 1, "one")
+        await _note(connection, 2, "two")
+        await connection.execute(update(NOTES).where(NOTES.c.note_id == 2).values(words="zwei"))
+        assert _waits() == before
+    assert _waits() - before == 1
+    assert await _words(engine) == ["one", "zwei"]
+
+
+async def test_a_question_sees_every_change_before_it_and_waits_once(engine: AsyncEngine) -> None:
+    await _words(engine)
+    before = _waits()
+    async with engine.begin() as connection:
+        await _note(connection, 1, "one")
+        await connection.execute(text("UPDATE bench_notes SET words = 'eins'"), execution_options=LATER)
+        assert (await connection.execute(text("SELECT words FROM bench_notes"))).scalars().all() == ["eins"]
+        assert _waits() - before == 1
+    assert _waits() - before == 2
+
+
+async def test_the_last_question_brings_the_commit_with_it(engine: AsyncEngine) -> None:
+    await _words(engine)
+    before = _waits()
+    async with engine.begin() as connection:
+        await _note(connection, 1, "one")
+        asked = await connection.execute(text("SELECT words FROM bench_notes"), execution_options=LAST)
+        assert asked.scalars().all() == ["one"]
+        assert await _words(engine) == ["one"]
+        before_commit = _waits()
+    assert _waits() == before_commit
+    assert before_commit - before == 3  # with the look from outside, which begins, asks, and gives up
+
+
+async def test_nothing_is_asked_or_changed_behind_the_last_question(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"), execution_options=LAST)
+        with pytest.raises(ProgrammingError, match="committed"):
+            await connection.execute(text("SELECT 1"))
+        await connection.rollback()
+        await connection.execute(text("SELECT 1"), execution_options=LAST)
+        with pytest.raises(ProgrammingError, match="committed"):
+            await _note(connection, 1, "one")
+        await connection.rollback()
+        assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
+    assert await _words(engine) == []
+
+
+async def test_a_change_that_answers_is_waited_for(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        asked = insert(NOTES).values(note_id=1, words="one")
+        columns = await connection.execute(asked.returning(NOTES.c.words))
+        assert columns.scalar_one() == "one"
+        words = await connection.execute(update(NOTES).values(words="eins").returning(text("words || '!'")))
+        assert words.scalar_one() == "eins!"
+
+
+async def test_a_change_that_is_refused_takes_the_whole_transaction_with_it(engine: AsyncEngine) -> None:
+    async def twice_the_same() -> None:
+        async with engine.begin() as connection:
+            await _note(connection, 1, "same")
+            await _note(connection, 2, "same")
+
+    with pytest.raises(IntegrityError):
+        await twice_the_same()
+    assert await _words(engine) == []
+
+
+async def test_a_question_behind_a_refused_change_fails_and_nothing_stays(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await _note(connection, 1, "same")
+        await _note(connection, 2, "same")
+        with pytest.raises(DBAPIError):
+            await connection.execute(text("SELECT 1"))
+        await connection.rollback()
+        assert (await connection.execute(text("SELECT count(*) FROM bench_notes"))).scalar_one() == 0
+
+
+async def test_what_was_kept_back_is_forgotten_by_a_rollback(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await _note(connection, 1, "one")
+        await connection.rollback()
+        await _note(connection, 2, "two")
+        await connection.commit()
+    assert await _words(engine) == ["two"]
