@@ -76,10 +76,8 @@ def wire(
     """Afterwards every port has the adapter that the settings ask for; `checks` are asked besides our own."""
     carrier = _carrier(settings, report)
     orders, stock = OrderActivities(sessions), StockActivities(sessions, settings.reservation_ttl)
-    shipping, invoices = (
-        ShippingActivities(sessions, carrier),
-        InvoiceActivities(sessions, _einvoice_provider(settings)),
-    )
+    shipping = ShippingActivities(sessions, carrier)
+    invoices = InvoiceActivities(sessions, _einvoice_provider(settings))
     revenue, terms = RevenueActivities(sessions), TermsActivities(sessions)
     payments = PaymentActivities(
         sessions, _payment_provider(settings), settings.payment_tolerance_minor, _money_policy(settings)

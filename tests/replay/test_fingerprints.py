@@ -32,4 +32,4 @@ def test_nothing_is_agreed_for_scenarios_that_are_gone() -> None:
 
 def test_arguments_of_every_local_activity_that_was_called_are_agreed() -> None:
     asked = {line for lines in AGREED.values() for line in lines if line.startswith("local ")}
-    assert {line for line in asked if ARGUMENTS not in line} == {"local reserve_stock said Activity cancelled"}
+    assert {line for line in asked if ARGUMENTS not in line} == {"local advance said Activity cancelled"}

@@ -1,5 +1,6 @@
 """Money that nobody expected: it goes back beside the order's story, or brings the order back."""
 
+from collections import Counter
 from datetime import timedelta
 
 from tests.fakes.shop import Payment, Scan, Shop
@@ -107,16 +108,17 @@ async def test_late_money_that_revives_nothing_goes_back(start: Start) -> None:
 
 
 async def test_order_that_comes_back_before_its_workflow_has_ended_begins_anew(start: Start) -> None:
-    shop = Shop(holds={"refund_payments": ["refund_failed"]})
+    # The database is away while the order is closed, and longer for the payment that comes in that moment.
+    shop = Shop(away=Counter({"close expired": 10_000, "apply_payment": 10_000}))
     running = await start(shop)
     await running.until("open_wait payment.full")
     await running.environment.sleep(timedelta(hours=24, minutes=1))
-    await running.until("refund_payments")
-    # It comes while the order is undone, and the database is away for it until the order has ended.
-    shop.away["apply_payment"] = 10_000
-    await running.tell(1, Payment(revives=True))
-    await running.environment.sleep(timedelta(minutes=20))
     await running.until("close expired")
+    await running.tell(1, Payment(revives=True))
+    await running.until("apply_payment")
+    del shop.away["close expired"]
+    await running.environment.sleep(timedelta(minutes=2))
+    assert shop.standing.lifecycle == "expired"
     shop.away.clear()
     await running.environment.sleep(timedelta(minutes=2))
     revived = again(running)

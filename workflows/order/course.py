@@ -93,7 +93,8 @@ class Course:
         """Whether the order stands at a wait, with nothing of it under way: its flow can be gone through anew up to
         here, because steps find what is done."""
         standing = self.standing
-        stands_still = bool(self.awaiting) and not has_happened(self.awaiting, standing)
+        # What goes on in the branches of a parallel node is not only waiting.
+        stands_still = bool(self.awaiting) and not self.branches and not has_happened(self.awaiting, standing)
         at_rest = not standing.surplus_due and not standing.blocking_holds and not standing.quiet_holds
         called_off = self.cancel is not None or self.begins_anew or self.changing or standing.cancelling
         return stands_still and at_rest and not called_off
