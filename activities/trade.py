@@ -85,7 +85,7 @@ class TradeActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, fact.order_no)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
-                if message is None:
+                if message is None or message.kind not in trade.ARRIVALS:
                     await events.record_forged(session, order, fact.inbox_id)
                     return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
                 if message.applied_at is None:

@@ -28,8 +28,10 @@ _SILENT_FOR_S = 5.0
 # A server that is frozen or cut off answers nothing and closes nothing: only these end the wait for it.
 PING_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 30.0
-# A server heard of so lately is not asked whether it lives: its answer to `BEGIN` has to come as soon.
+# A server heard of so lately is not asked whether it lives: its answer to `BEGIN` has to come nearly as soon. That wait
+# ends in an error that somebody sees, and not only in another connection, so it is a little longer than a ping's.
 _LATELY_S = 1.0
+_BEGIN_TIMEOUT_S = 1.5
 
 ROUND_TRIPS = Counter("orderflow_sql_round_trips", "How often this process has waited for PostgreSQL")
 
@@ -125,7 +127,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         """What is sent within the block goes out behind what was kept back; afterwards all of it is answered."""
         if self._unsure:
             self._unsure = False
-            self._alarm = get_running_loop().call_later(PING_TIMEOUT_S, self._cut)
+            self._alarm = get_running_loop().call_later(_BEGIN_TIMEOUT_S, self._cut)
         kept, self.kept_back = self.kept_back, []
         try:
             async with self.pipeline():
@@ -167,7 +169,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
     async def ping(self) -> None:
         """Raises OperationalError unless the server answers within a second. Must not be within a transaction.
 
-        A server heard of a moment ago is not asked: it has that second to answer to the `BEGIN` that comes next.
+        A server heard of a moment ago is not asked: it has a moment to answer to the `BEGIN` that comes next.
         """
         if time.monotonic() - self._heard_at < _LATELY_S:
             self._unsure = True

@@ -17,6 +17,9 @@ from store.inbox import Incoming
 
 CUSTOMS_CLEARED, GROUP_COMPLETE = "customs.cleared", "group.complete"
 GROUP_COMPLETED = "group.completed"
+CUSTOMS_REPORTED = "customs.reported"
+ARRIVALS = frozenset({GROUP_COMPLETED, CUSTOMS_REPORTED})
+"""Kinds of messages about what an order of its kind waits for."""
 
 
 class GroupNotFound(DomainError):

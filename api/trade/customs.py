@@ -1,6 +1,6 @@
 """Customs of one order: what they ask for, and what they say of the three documents."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -18,7 +18,6 @@ from store.inbox import Incoming
 from store.listing.sight import order_in_sight
 
 router = APIRouter(tags=["customs"])
-CUSTOMS_REPORTED: Final = "customs.reported"
 Reporter = Annotated[Principal, requires(Permission.SHIPPING_REPORT)]
 
 
@@ -99,7 +98,7 @@ async def report_customs(
     message = Incoming(
         source="customs",
         message_id=f"customs/{seen.order_no}/{body.report_id}",
-        kind=CUSTOMS_REPORTED,
+        kind=trade.CUSTOMS_REPORTED,
         order_no=seen.order_no,
         body=body.model_dump_json(),
         meaning=said,

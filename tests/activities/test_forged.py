@@ -16,6 +16,7 @@ from activities.refunding import RefundActivities
 from activities.returning import ReturnActivities, ReturnFact
 from activities.shipping import ShippingActivities
 from activities.step import Fact
+from activities.trade import TradeActivities
 from integrations.carrier.simulated import SimulatedCarrier
 from integrations.memory import Memory
 from integrations.payment.simulated import SimulatedPaymentProvider
@@ -47,6 +48,8 @@ def hearers(sessions: Sessions) -> dict[str, Hear]:
         "order.adjusted": lambda row: run(orders.acknowledge, Fact("SO-1", row)),
         "approval.decided": lambda row: run(ApprovalActivities(sessions).apply_decision, Fact("SO-1", row)),
         "hold.decided": lambda row: run(lane.settle_hold, Fact("SO-1", row)),
+        "customs.reported": lambda row: run(TradeActivities(sessions).apply_arrival, Fact("SO-1", row)),
+        "group.completed": lambda row: run(TradeActivities(sessions).apply_arrival, Fact("SO-1", row)),
         "return.received": lambda row: run(ReturnActivities(sessions).receive_return, ReturnFact("SO-1", "RT-1", row)),
         "refund.requested": lambda row: run(RefundActivities(sessions).grant_refund, Fact("SO-1", row)),
         "hold.requested": lambda row: run(lane.hold_order, HoldOrderInput("SO-1", "pay", "mallory", row)),
@@ -56,7 +59,14 @@ def hearers(sessions: Sessions) -> dict[str, Hear]:
 
 KINDS = [
     *("payment.settled", "parcel.scanned", "stock.replenished", "order.adjusted", "approval.decided", "hold.decided"),
-    *("return.received", "refund.requested", "hold.requested", "change.requested"),
+    *(
+        "customs.reported",
+        "group.completed",
+        "return.received",
+        "refund.requested",
+        "hold.requested",
+        "change.requested",
+    ),
 ]
 
 
