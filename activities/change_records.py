@@ -46,7 +46,7 @@ async def give_back(
     session.add(granted)
     await session.flush()
     amounts = [(one.payment, one.minor) for one in worked_out.payouts]
-    for refund, _payment in await refunds.new_refunds(session, order, amounts, f"grant/{grant_id}"):
+    for refund, _payment in await refunds.new_refunds(session, order, amounts, f"{refunds.GRANTED}{grant_id}"):
         session.add(refund)
         await refunds.note_requested(session, order, refund, None)
     if worked_out.refund_minor:

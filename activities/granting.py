@@ -178,7 +178,7 @@ async def grant(session: AsyncSession, order: Order, wanted: Grant, worked_out: 
     await session.flush()
     await _take(session, order, wanted, worked_out.taken)
     added = await refunds.new_refunds(
-        session, order, [(one.payment, one.minor) for one in worked_out.payouts], f"grant/{wanted.grant_id}"
+        session, order, [(one.payment, one.minor) for one in worked_out.payouts], f"{refunds.GRANTED}{wanted.grant_id}"
     )
     for refund, _payment in added:
         refund.credited_to = wanted.credited_to

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.deposits import keep_deposit
 from activities.posting import has_open_position, post_unposted, sale_of
-from domain.order import Lifecycle
+from domain.order import Lifecycle, has_ended
 from domain.posting.entry import some
 from domain.posting.roles import PaymentCategory
 from domain.posting.sale import compensation_absorbed, refund_approved, refund_paid
@@ -16,7 +16,7 @@ from integrations.payment.port import RefundRequest, RefundResult, RefundStatus
 from models.columns import now
 from models.order import Order, OrderHold
 from models.payment import Payment, Refund
-from store import deposits, events, holds, journal, payments
+from store import deposits, events, holds, inbox, journal, payments
 from store.events import Event
 from store.holds import Reason
 from store.journal import PostingContext
@@ -24,6 +24,8 @@ from store.journal import PostingContext
 _CAUSE = "cancel"
 SURPLUS = "surplus"
 """Why money goes back that an order has no use for."""
+GRANTED = "grant/"
+"""What the cause of every refund begins with that was granted by itself, and is paid out beside its order."""
 # The next try comes by Temporal's clock, its moment was set by ours.
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _REQUESTED, _SUCCEEDED, _REFUSED = "requested", "succeeded", "refused"
@@ -171,6 +173,9 @@ async def settle(session: AsyncSession, order: Order, asked: Asked, answer: Refu
     await _book_out(session, order, refund)
     told = _told(refund) | {"provider_ref": refund.provider_ref, "method": asked.request.method}
     await events.record(session, order, Event("refund.succeeded", told, node=node))
+    if refund.cause.startswith(GRANTED) and not has_ended(order.lifecycle):
+        # It was paid out beside the order, whose workflow would know it as it was before.
+        await inbox.tell_adjusted(session, order.order_no, refund.refund_id)
     everything = await payments.refunds_of(session, order.order_no)
     if all(one.state == _SUCCEEDED for one in everything if one.credited_to is None):
         why = "the provider has given it back"

@@ -7,6 +7,7 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.advance import AdvanceActivities
 from activities.failures import translated
 from activities.orders import (
     BranchInput,
@@ -25,6 +26,8 @@ from domain.flow.script import ScriptedEvent
 from domain.order import Standing
 from sandbox.desk import Desk
 from sandbox.story import Story
+from workflows.order.ahead import AT_ONCE, FULFILLING
+from workflows.order.steps import FACTS, STEPS
 
 Facts = Mapping[str, bool | int | str | list[str]]
 Clock = Callable[[], Awaitable[datetime]]
@@ -80,10 +83,19 @@ class Market:
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         """One for every name that an order's workflow may call."""
+        steps = {name: self._step(name, changes) for name, changes in _STEPS.items()}
+        facts = {name: self._apply(name) for name in _APPLYING}
+        in_one_go = AdvanceActivities(
+            {name: steps[STEPS[name].method.__name__] for name in AT_ONCE},
+            {kind: facts[FACTS[kind].__name__] for kind in FULFILLING},
+            self.open_wait,
+            self.close_order,
+        )
         return [
-            *(self._step(name, changes) for name, changes in _STEPS.items()),
+            *steps.values(),
             *(self._undo(name, changes) for name, changes in _UNDOING.items()),
-            *(self._apply(name) for name in _APPLYING),
+            *facts.values(),
+            in_one_go.advance,
             self.decide_branch,
             self.open_wait,
             self.open_hold,

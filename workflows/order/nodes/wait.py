@@ -60,6 +60,8 @@ async def _in_time(course: Course, node: WaitNode, deadline: datetime) -> bool:
                 course.saw(await course.local(OrderActivities.notify, note, f"remind of {node.event}"))
         else:
             return True
+    # A fact that is being applied may be the one, and does at once what it was waited for: nothing is undone beside it.
+    await workflow.wait_condition(lambda: _moves_on(course, node) or not course.facts_under_way)
     return _moves_on(course, node)
 
 
