@@ -77,4 +77,6 @@ def _problem_statuses(verb: str, operation: dict[str, Any], *, secured: bool) ->
         statuses |= {"409", "422"}
     if "requestBody" in operation:
         statuses |= {"415", "422"}
+    if any(parameter["name"].lower() == "if-match" for parameter in operation.get("parameters", ())):
+        statuses |= {"412", "428"}
     return sorted(statuses)
