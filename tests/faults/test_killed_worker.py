@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
+from activities.advance import PARTY_AT_ONCE_S
 from tests.factories.sales import PRICE
 from tests.fakes.figures import tell
 from tests.fakes.middlebox import Gate, Middlebox
@@ -20,8 +21,9 @@ FULL = os.environ.get("ORDERFLOW_FULL_FAULTS") == "1"
 ROUNDS = 20 if FULL else 2
 STARTED = "the next worker"
 MOMENTS = ("before the effect", "after the effect", "after some heartbeats")
-# Shorter than we wait for an answer, longer than the pause between two heartbeats.
-BEATS_S = 3.5
+# Longer than a party has to answer within a step, and then than the pause between two heartbeats; shorter than we wait
+# for an answer of it on its own queue.
+BEATS_S = PARTY_AT_ONCE_S + 3.5
 RECOVERED_WITHIN_S = 12.0
 # On a busy machine the next worker itself may take longer than that to start; from then on it has so long.
 AFTER_START_S = 6.0
@@ -37,7 +39,10 @@ class Victim:
     gate: Gate = field(default_factory=Gate)
 
     def stands_at(self, box: Middlebox, moment: str) -> None:
-        box.upset(self.order_no, self.gate.after if moment == "after the effect" else self.gate.before)
+        # Asked within the step first, and when it has not answered at once, on its own queue, after being looked up. All
+        # of that stops until the gate is opened.
+        stops = self.gate.after if moment == "after the effect" else self.gate.before
+        box.upset(self.order_no, stops, stops, stops, stops)
 
 
 @pytest.mark.timeout(3_000 if FULL else 300)

@@ -88,7 +88,7 @@ async def test_one_trace_goes_from_the_request_to_the_statement(
         await asyncio.sleep(0)
         return {span.name for span in told.spans}
 
-    await eventually(names, lambda found: {"RunWorkflow:OrderWorkflow", "RunActivity:issue_invoice"} <= found)
+    await eventually(names, lambda found: {"RunWorkflow:OrderWorkflow", "RunActivity:advance"} <= found)
     activities = {span.span_id: span for span in told.spans if span.name.startswith("RunActivity:")}
     statements = [span for span in told.spans if span.parent_id in activities and "db.query.text" in span.attributes]
     for statement in statements:
