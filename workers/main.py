@@ -201,7 +201,8 @@ def build_workers(
             max_concurrent_local_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else None,
             max_concurrent_activities=DATABASE_STEPS if queue == ORDERS_QUEUE else PARTY_CALLS,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
-            build_id=BUILD_ID,
+            # A version of a deployment has its own.
+            build_id=None if deployment else BUILD_ID,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             max_heartbeat_throttle_interval=LONGEST_SILENCE,
             interceptors=[LogContext(), SignsOfLife(), StraySignals()],
