@@ -210,7 +210,8 @@ async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> N
 
 
 async def forget_hand_over(session: AsyncSession, only: str | None = None) -> list[tuple[str, int]]:
-    """Afterwards every message of every open order, and every refund under way, is to be handed over again.
+    """Afterwards every message of every open order, and every refund under way, is to be handed over again; of ended
+    orders what was not applied yet, and the payments of those that still owe money back.
 
     `only`: of this order. Returns (order number, inbox id).
 
@@ -225,6 +226,11 @@ async def forget_hand_over(session: AsyncSession, only: str | None = None) -> li
           AND ((o.closed_at IS NULL AND m.kind IN ('order.placed', 'payment.settled', 'parcel.scanned',
                                                    'stock.replenished', 'order.adjusted', 'approval.decided',
                                                    'hold.decided'))
+               -- What came in for an ended order was told to a follow-up, which is lost as well.
+               OR (m.kind IN ('payment.settled', 'parcel.scanned', 'hold.decided') AND m.applied_at IS NULL)
+               OR (m.kind = 'payment.settled' AND EXISTS (
+                   SELECT 1 FROM refunds r
+                   WHERE r.order_no = m.order_no AND r.state <> 'succeeded' AND r.credited_to IS NULL))
                -- Refunds have a life of their own; of those that began lately nobody knows how far they had come.
                OR ((starts_with(m.kind, 'return.') OR m.kind = 'approval.decided') AND m.applied_at IS NULL)
                OR (starts_with(m.kind, 'return.') AND EXISTS (

@@ -39,8 +39,8 @@ class Victim:
     gate: Gate = field(default_factory=Gate)
 
     def stands_at(self, box: Middlebox, moment: str) -> None:
-        # Asked within the step first, and when it has not answered at once, on its own queue, after being looked up. All
-        # of that stops until the gate is opened.
+        # Asked within the step first, and when it has not answered at once, on its own queue, after being looked up:
+        # all of that stops until the gate is opened.
         stops = self.gate.after if moment == "after the effect" else self.gate.before
         box.upset(self.order_no, stops, stops, stops, stops)
 

@@ -5,10 +5,12 @@ import json
 import pytest
 from temporalio.client import Client
 
+from activities.refunds import SURPLUS, new_refund
 from api.inbox.hand_over import HandOver
 from domain.returning import return_number
 from models.approval import Approval
 from models.columns import now
+from models.payment import Payment
 from store import inbox
 from store.inbox import Incoming, Pending
 from tests.workers.conftest import Books, is_running, signals
@@ -161,3 +163,35 @@ async def test_after_the_loss_of_temporal_what_is_under_way_beside_ended_orders_
     async with books.sessions() as session, session.begin():
         again = await inbox.forget_hand_over(session)
     assert sorted(inbox_id for _order_no, inbox_id in again) == sorted(one.inbox_id for one in told)
+
+
+async def test_after_the_loss_of_temporal_ended_orders_that_owe_money_hear_of_their_payments_again(
+    books: Books, hand_over: HandOver
+) -> None:
+    owing, quits = await books.place(), await books.place()
+    told = []
+    for placed in (owing, quits):
+        await end(books, placed.order_no)
+        told.append(await commit(books, placed.order_no, "payment.settled", f"{placed.order_no}/P-1"))
+        payment = Payment(
+            order_no=placed.order_no,
+            payment_id="P-1",
+            inbox_id=told[-1].inbox_id,
+            method="alipay",
+            category="online_prepaid",
+            kind="duplicate",
+            amount_minor=500,
+            currency="CNY",
+            state="applied",
+        )
+        refund = new_refund(f"{placed.order_no}-R1", payment, 500, SURPLUS)
+        refund.state = "requested" if placed is owing else "succeeded"
+        async with books.sessions() as session, session.begin():
+            session.add(payment)
+            await session.flush()
+            session.add(refund)
+    await books.run("UPDATE inbox_messages SET applied_at = now() WHERE kind = 'payment.settled'")
+    await hand_over.deliver_all([owing, quits, *told])
+    async with books.sessions() as session, session.begin():
+        again = await inbox.forget_hand_over(session)
+    assert again == [(owing.order_no, told[0].inbox_id)]
