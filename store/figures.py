@@ -38,6 +38,15 @@ def _figure(name: str, meaning: str, labels: tuple[str, ...], sql: str) -> Figur
     return Figure(f"{PREFIX}{name}", meaning, labels, text(sql))
 
 
+def _messages(state: str) -> str:
+    """How many messages of each destination are in this state, as far as that is counted."""
+    return f"""
+    SELECT d.name, (SELECT count(*) FROM (SELECT FROM outbox_messages m
+                    WHERE m.destination = d.name AND m.state = '{state}' LIMIT {MOST}) counted)
+    FROM destinations d
+    """
+
+
 FIGURES = (
     _figure(
         "orders_open",
@@ -101,11 +110,7 @@ FIGURES = (
         "outbox_pending",
         "Messages that are still to be delivered",
         ("destination",),
-        f"""
-        SELECT d.name, (SELECT count(*) FROM (SELECT FROM outbox_messages m
-                        WHERE m.destination = d.name AND m.state = 'pending' LIMIT {MOST}) pending)
-        FROM destinations d
-        """,
+        _messages("pending"),
     ),
     _figure(
         "outbox_oldest_seconds",
@@ -122,11 +127,7 @@ FIGURES = (
         "outbox_refused",
         "Messages that were given up",
         ("destination",),
-        f"""
-        SELECT d.name, (SELECT count(*) FROM (SELECT FROM outbox_messages m
-                        WHERE m.destination = d.name AND m.state = 'refused' LIMIT {MOST}) refused)
-        FROM destinations d
-        """,
+        _messages("refused"),
     ),
     _figure(
         "destination_enabled",

@@ -63,12 +63,3 @@ async def still_due(session: AsyncSession, order: Order) -> int:
     row = (await session.execute(_DUE, {"order_no": order.order_no})).one()
     counted = order.paid_minor - int(row.not_counted_minor)
     return order.total_minor - order.reduced_minor - (counted - int(row.back_minor))
-
-
-async def has_unpaid(session: AsyncSession, order_no: str) -> bool:
-    """Whether the provider still has to pay out a refund of the order."""
-    found = await session.execute(
-        text("SELECT 1 FROM refunds WHERE order_no = :order_no AND state <> 'succeeded' LIMIT 1"),
-        {"order_no": order_no},
-    )
-    return found.first() is not None
