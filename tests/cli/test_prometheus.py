@@ -48,16 +48,21 @@ async def test_prometheus_takes_our_figures_and_misses_an_api_that_is_gone(
     watch = [prometheus, f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
 
     async def ask(query: str) -> list[dict[str, Any]]:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{theirs}") as asking:
+            answer = await asking.get("/api/v1/query", params={"query": query})
+        found: list[dict[str, Any]] = answer.raise_for_status().json()["data"]["result"]
+        return found
+
+    async def is_ready() -> bool:
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{theirs}") as asking:
-                answer = await asking.get("/api/v1/query", params={"query": query})
+                return (await asking.get("/-/ready")).is_success
         except httpx.TransportError:
-            return []
-        found: list[dict[str, Any]] = answer.json()["data"]["result"]
-        return found
+            return False
 
     gone = 'ALERTS{alertname="ApiGone"}'
     with _process(*watch, f"--web.listen-address=127.0.0.1:{theirs}"):
+        await eventually(is_ready, bool)
         with _process(sys.executable, "-P", "-m", "cli.main", "api", **environment):
             up = await eventually(lambda: ask('orderflow_part_up{part="database"} == 1'), bool)
             assert up[0]["metric"]["job"] == "orderflow-api"

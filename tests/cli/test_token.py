@@ -72,7 +72,7 @@ async def test_the_command_prints_a_key_that_works(database: Database, monkeypat
     result = await asyncio.to_thread(CliRunner().invoke, app, asked)
     assert result.exit_code == 0
     async with database.sessions() as session:
-        found = await access.authenticate(session, result.output.strip())
+        found = await access.authenticate(session, result.stdout.strip())
     assert found is not None
     assert (found.principal.actor, found.principal.channels) == ("zhang", frozenset({"web"}))
     assert found.expires_at is not None
