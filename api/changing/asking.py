@@ -11,7 +11,7 @@ from activities.changing import CHANGE_REQUESTED
 from api.changing.schemas import ChangeAsked, ChangePreview, ChangeView, kept
 from api.errors import SITUATIONS
 from api.inbox.door import API, note
-from api.orders.cancelling import handle_of, reached, reason_of
+from api.orders.reaching import OrderHasEnded, handle_of, reached, reason_of
 from api.orders.seen import Seen
 from api.problem import Refused, in_body, unprocessable
 from domain.changing import OrderNotChangeable
@@ -54,9 +54,12 @@ async def change(seen: Seen, client: Client | None, asked: ChangeAsked) -> tuple
 
 
 async def _ask(seen: Seen, client: Client | None, request: ChangeRequest) -> None:
+    """Afterwards the order is changed, or has ended, maybe after it was. Raises Refused: what it objects."""
     handle = handle_of(client, seen.order_no)
     try:
         await reached(seen, handle, lambda order: order.change(request, _WAIT))
+    except OrderHasEnded:
+        return
     except WorkflowUpdateFailedError as failed:
         code = reason_of(failed)
         status, title = SITUATIONS.get(code, (409, "The order cannot be changed like this"))

@@ -1,17 +1,16 @@
 """Undoing an order on somebody's request, and waiting a moment for it."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from api.errors import RETRY_AFTER, is_temporal_away
+from api.errors import is_temporal_away
 from api.inbox.door import asked, note
-from api.inbox.hand_over import load_input
+from api.orders.reaching import OrderHasEnded, Unanswered, handle_of, reached, reason_of
 from api.orders.schemas import CancelOrder
 from api.orders.seen import Seen
 from api.payments.schemas import RefundView
@@ -21,9 +20,6 @@ from domain.order import Lifecycle, OrderNotCancellable
 from store import payments
 from store.listing import orders as listing
 from workflows.order.contract import CancelRequest
-from workflows.order.handle import OrderHandle
-
-Answer = TypeVar("Answer")
 
 _WAIT: Final = timedelta(seconds=8)
 
@@ -68,7 +64,9 @@ async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> Ord
     handle = handle_of(client, seen.order_no)
     try:
         await reached(seen, handle, lambda order: order.cancel(request, _WAIT))
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
+    except OrderHasEnded:
+        return OrderNotCancellable(order_no=seen.order_no, lifecycle=seen.order.lifecycle)
+    except (WorkflowUpdateRPCTimeoutOrCancelledError, Unanswered):
         return None
     except RPCError as lost:
         # The answer is lost, also where a workflow task was given up for something that came in as it ended. How far
@@ -79,45 +77,6 @@ async def _ask(seen: Seen, client: Client | None, request: CancelRequest) -> Ord
     except WorkflowUpdateFailedError as failed:
         return OrderNotCancellable(_words(failed), order_no=seen.order_no, reason=reason_of(failed))
     return None
-
-
-async def reached(seen: Seen, handle: OrderHandle, ask: Callable[[OrderHandle], Awaitable[Answer]]) -> Answer:
-    """What the order answers; it is started if nothing runs although it is open."""
-    try:
-        return await ask(handle)
-    except RPCError as missing:
-        if missing.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        await _start_if_open(seen, handle)
-        return await ask(handle)
-
-
-async def _start_if_open(seen: Seen, handle: OrderHandle) -> None:
-    """Afterwards the order's workflow runs, if the order is open: its message may not have reached Temporal yet."""
-    await seen.read_again()
-    order = await load_input(seen.session, seen.order_no, seen.time_scale)
-    await seen.let_go()
-    if order.ended:
-        raise OrderNotCancellable(order_no=seen.order_no, lifecycle=seen.order.lifecycle)
-    await handle.start(order.input)
-
-
-def handle_of(client: Client | None, order_no: str) -> OrderHandle:
-    """The order's workflow. Raises Refused (503) in a process without Temporal."""
-    if client is None:
-        raise away()
-    return OrderHandle(client, order_no)
-
-
-def away() -> Refused:
-    """Nobody could take the request on; the same one may be sent again."""
-    return Refused(503, "temporal_unavailable", "The order could not be reached; ask again.", headers=RETRY_AFTER)
-
-
-def reason_of(failed: WorkflowUpdateFailedError) -> str:
-    """The stable word for why a workflow refused."""
-    cause = failed.cause
-    return (cause.type or "") if isinstance(cause, ApplicationError) else "refused"
 
 
 def _words(failed: WorkflowUpdateFailedError) -> str:
@@ -132,7 +91,7 @@ async def _answer(seen: Seen) -> CancelAnswer:
         if order.closed_at is not None:
             raise OrderNotCancellable(order_no=order.order_no, lifecycle=order.lifecycle)
         if order.cancel_requested_at is None:
-            raise away()
+            raise Unanswered
     refunds = await payments.refunds_of(seen.session, order.order_no)
     shown = [RefundView.of(refund) for refund in refunds]
     return CancelAnswer(order_no=order.order_no, lifecycle=order.lifecycle, refunds=shown)

@@ -11,7 +11,7 @@ from api.dependencies import ClientDep, SessionDep, SettingsDep, requires
 from api.fields import Body, Key, LongText
 from api.idempotency import KeyDep
 from api.inbox.door import asked, note
-from api.orders.cancelling import handle_of, reached, reason_of
+from api.orders.reaching import OrderHasEnded, handle_of, reached, reason_of
 from api.orders.seen import Seen
 from api.problem import Refused
 from domain.access import Permission, Principal
@@ -62,6 +62,8 @@ async def move_order(seen: Annotated[Seen, Depends(_to_move)], body: MoveBody, k
     await seen.let_go()
     try:
         done = await reached(seen, handle_of(client, seen.order_no), lambda handle: handle.move(request, _WAIT))
+    except OrderHasEnded:
+        raise Refused(409, "order_not_parked", _REFUSALS["order_not_parked"]) from None
     except WorkflowUpdateFailedError as failed:
         code = reason_of(failed)
         raise Refused(409, code, _REFUSALS.get(code, "The order cannot be moved.")) from None

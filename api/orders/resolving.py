@@ -11,7 +11,7 @@ from api.holds.deciding import decide, may_settle
 from api.holds.schemas import DecisionTaken
 from api.inbox.door import asked, note
 from api.inbox.hand_over import HandOver
-from api.orders.cancelling import handle_of, reached, reason_of
+from api.orders.reaching import OrderHasEnded, handle_of, reached, reason_of
 from api.orders.schemas import HoldOrder, ResolveHold
 from api.orders.seen import Seen
 from api.problem import Refused
@@ -67,7 +67,9 @@ async def hold(seen: Seen, client: Client | None, body: HoldOrder, key: str | No
     noted = await note(seen.session, asked("hold.requested", seen.order_no, request_id, said, seen.caller.actor))
     request = HoldRequest(request_id, seen.caller.actor, noted.inbox_id)
     await seen.let_go()
-    done = await _answered(seen, handle_of(client, seen.order_no), lambda handle: handle.hold(request, _WAIT))
+    done = await _answered(
+        seen, handle_of(client, seen.order_no), lambda handle: handle.hold(request, _WAIT), "too_late_to_hold"
+    )
     return HoldAnswer(order_no=done.order_no, hold_id=done.hold_id)
 
 
@@ -85,14 +87,20 @@ async def _ask(
     inbox_id = (await note(seen.session, message)).inbox_id
     request = ResolveRequest(request_id, actor, body.choice, inbox_id, body.target or "", reasons)
     await seen.let_go()
-    done = await _answered(seen, handle_of(client, seen.order_no), lambda handle: handle.resolve(request, _WAIT))
+    done = await _answered(
+        seen, handle_of(client, seen.order_no), lambda handle: handle.resolve(request, _WAIT), "no_open_hold"
+    )
     return ResolveAnswer(order_no=done.order_no, choice=done.choice, node=done.node)
 
 
-async def _answered(seen: Seen, handle: OrderHandle, ask: Callable[[OrderHandle], Awaitable[Answer]]) -> Answer:
-    """What the order answers; it is started if nothing runs although it is open. Raises Refused: what it objects."""
+async def _answered(
+    seen: Seen, handle: OrderHandle, ask: Callable[[OrderHandle], Awaitable[Answer]], over: str
+) -> Answer:
+    """What the order answers. Raises Refused: what it objects, or that it is `over`."""
     try:
         return await reached(seen, handle, ask)
+    except OrderHasEnded:
+        raise Refused(409, over, _REFUSALS[over]) from None
     except WorkflowUpdateFailedError as failed:
         code = reason_of(failed)
         status = 403 if code == "not_the_owner" else 409

@@ -80,10 +80,17 @@ async def opened(database: Database, factory: Callable[..., FastAPI]) -> AsyncIt
 @pytest.fixture
 async def running(api: Api, temporal: Temporal) -> AsyncIterator[Api]:
     """The same application with Temporal and workers: orders go their way. What is left of them is terminated."""
+    async with at_work(api, temporal.client):
+        yield api
+
+
+@contextlib.asynccontextmanager
+async def at_work(api: Api, client: Client) -> AsyncIterator[None]:
+    """The application and workers on this Temporal until the block ends; what is left of orders is terminated."""
     sessions = api.database.sessions
-    hand_over = HandOver(sessions, temporal.client)
+    hand_over = HandOver(sessions, client)
     await hand_over.start()
-    api.app.state.temporal, api.app.state.hand_over = temporal.client, hand_over
+    api.app.state.temporal, api.app.state.hand_over = client, hand_over
 
     async def report(event: CarrierEvent) -> None:
         await report_scan(sessions, hand_over, event)
@@ -91,12 +98,12 @@ async def running(api: Api, temporal: Temporal) -> AsyncIterator[Api]:
     able = wire(api.app.state.settings, api.database.engine, sessions, report)
     async with AsyncExitStack() as workers:
         workers.push_async_callback(hand_over.stop)
-        for worker in build_workers(temporal.client, able):
+        for worker in build_workers(client, able):
             await workers.enter_async_context(worker)
-        yield api
-        async for order in temporal.client.list_workflows("ExecutionStatus = 'Running'"):
+        yield
+        async for order in client.list_workflows("ExecutionStatus = 'Running'"):
             with contextlib.suppress(RPCError):
-                await temporal.client.get_workflow_handle(order.id).terminate()
+                await client.get_workflow_handle(order.id).terminate()
 
 
 @pytest.fixture
