@@ -31,7 +31,7 @@ from domain.payment_plan import DEPOSIT_BALANCE
 from domain.posting.position import SalePosition
 from domain.pricing import OrderLineValue, PricedLine, PricedOrder, SoldAs
 from domain.refunding import MoneyBack, money_back
-from domain.shipping import ParcelStatus
+from domain.shipping import EMPTY, ParcelStatus
 from models.columns import now
 from models.masters import Product
 from models.order import Order, OrderLine
@@ -163,7 +163,7 @@ async def _check_open(session: AsyncSession, order: Order, sale: Sale, *, asks_l
     if has_ended(order.lifecycle) or order.cancel_requested_at is not None or sale.undone:
         raise OrderNotChangeable(order_no=order.order_no, lifecycle=order.lifecycle)
     packed = [one.shipment.status for one in await shipping.parcels(session, order.order_no)]
-    living = {status for status in packed if status != ParcelStatus.VOIDED}
+    living = {status for status in packed if status not in EMPTY}
     # A parcel that the carrier has refused can be sent elsewhere; what it would be asked for next is read anew.
     refused = living == {ParcelStatus.CREATED} and await holds.find_open(session, order.order_no, "carrier_refused")
     if living and (asks_lines or not refused):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.money import split
-from domain.shipping import ParcelStatus
+from domain.shipping import EMPTY, ParcelStatus
 from integrations.carrier.port import Address, Consignment, ConsignmentLine
 from models.order import Order, OrderLine
 from store import products, refunding, shipping
@@ -60,7 +60,7 @@ async def labels_to_ask(
 
 
 def _is_living(parcel: Parcel) -> bool:
-    return parcel.shipment.status != ParcelStatus.VOIDED
+    return parcel.shipment.status not in EMPTY
 
 
 def _cash_to_collect(

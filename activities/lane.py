@@ -6,13 +6,16 @@ from pydantic import BaseModel, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities import undelivered
 from activities.failures import translated
 from activities.posting import post_cured
 from activities.step import Fact, StepResult
 from activities.surplus import give_back_what
+from activities.undelivered import Decision
 from domain.errors import DomainError
+from domain.flow.vocabulary import HOLD_REASONS
 from domain.order import has_ended
-from domain.shipping import ParcelStatus
+from domain.shipping import EMPTY
 from models.inbox import InboxMessage
 from models.order import Order, OrderHold
 from runtime.database import Sessions
@@ -99,7 +102,8 @@ class LaneActivities:
     @activity.defn
     async def settle_hold(self, fact: Fact) -> StepResult:
         """Effect: the one hold that a person decided about is settled as they said, and money they want back with who
-            paid it has its refund; or it was settled before, or the money is not in the books yet.
+            paid it has its refund; or it was settled before, or the money is not in the books yet. Goods that did not
+            arrive are to be sent anew (the outcome is `resend`), or have their refund.
         Key: the hold; the first decision stays, a later one is `superseded`.
         Fails: order_not_found, decision_unreadable (final).
         """
@@ -131,6 +135,10 @@ class LaneActivities:
         hold = await session.get(OrderHold, decision.hold_id)
         if hold is None or hold.order_no != order.order_no or hold.resolved_at is not None:
             return "superseded"
+        if HOLD_REASONS[hold.reason_code].resendable and decision.choice != "retry":
+            return await undelivered.settle(
+                session, order, hold, Decision(decision.choice, message.actor, decision.words)
+            )
         if decision.choice == "refund" and not await give_back_what(session, order, hold):
             return "not_posted"
         told = {"by": message.actor, "reason": decision.words}
@@ -140,9 +148,9 @@ class LaneActivities:
 
 
 async def _is_too_late(session: AsyncSession, order: Order) -> bool:
-    """Whether parcels of the order exist, which are made under the same lock; or nothing goes on with it any more."""
+    """Whether the order has parcels that are not empty, made under this lock; or nothing goes on with it any more."""
     packed = await shipping.parcels(session, order.order_no)
-    is_packed = any(one.shipment.status != ParcelStatus.VOIDED for one in packed)
+    is_packed = any(one.shipment.status not in EMPTY for one in packed)
     return is_packed or has_ended(order.lifecycle) or order.cancel_requested_at is not None
 
 

@@ -255,13 +255,14 @@ class OrderActivities:
     async def begin_cancel(self, cancel: CancelInput) -> StepResult:
         """Effect: no step takes the order further from now on.
         Key: `cancel_requested_at`; the first request stays.
-        Fails: order_not_cancellable once goods have left and are not all back, or the order has ended (final).
+        Fails: order_not_cancellable once goods have left that are neither back nor lost, or the order has ended
+            (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, cancel.order_no)
                 standing = await orders.standing(session, cancel.order_no)
-                gone = standing.handed_over and not await shipping.all_came_back(session, cancel.order_no)
+                gone = standing.handed_over and not await shipping.none_will_arrive(session, cancel.order_no)
                 if gone or has_ended(order.lifecycle):
                     raise OrderNotCancellable(order_no=cancel.order_no)
                 if order.cancel_requested_at is None:

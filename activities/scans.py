@@ -6,21 +6,18 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.undelivered import turned_up
 from domain.errors import DomainError
 from domain.posting.entry import some
-from domain.posting.stock import goods_handed_over, goods_taken_back
-from domain.shipping import ParcelStatus, ScanStatus, progress
-from models.columns import now
+from domain.posting.stock import goods_handed_over
+from domain.shipping import FAILED, ParcelStatus, ScanStatus, progress
 from models.inbox import InboxMessage
 from models.order import Order
 from models.shipping import CarrierScan, Shipment
-from store import events, holds, journal, orders, shipping, stock
+from store import events, holds, journal, shipping, stock
 from store.events import Event
 from store.holds import Reason
 from store.journal import PostingContext
-from store.shipping import Parcel
-
-_FAILED = frozenset({ParcelStatus.LOST, ParcelStatus.RETURNED})
 
 
 class ScanUnreadable(DomainError):
@@ -71,6 +68,8 @@ async def follow(session: AsyncSession, order: Order, message: InboxMessage, inb
     if not await shipping.add_scan(session, kept):
         return message.outcome or "repeated"
     report = _Report(order, message, scan, shipment)
+    if shipment.status == ParcelStatus.GIVEN_UP:
+        return await turned_up(session, order, shipment, report.event("shipment.turned_up"), scan.status)
     return await (_note_stray if shipment.status == ParcelStatus.VOIDED else _move_on)(session, report)
 
 
@@ -91,7 +90,7 @@ async def _move_on(session: AsyncSession, report: _Report) -> str:
         await events.record(session, report.order, report.event(f"shipment.{ahead.status}"))
     if ahead.status is ParcelStatus.DELIVERED:
         await _settle_stray(session, report)
-    if ahead.status in _FAILED:
+    if ahead.status in FAILED:
         told = {"shipment_no": shipment.shipment_no, "status": ahead.status.value}
         await holds.open_hold(session, report.order, Reason("delivery_failed", f"parcel {ahead.status}", told))
     return "applied"
@@ -110,24 +109,6 @@ async def _hand_over(session: AsyncSession, report: _Report) -> None:
     await journal.post(session, context, some(cost), f"handed_over/{order.order_no}/{shipment.shipment_no}")
     await shipping.move(session, shipment, ParcelStatus.HANDED_OVER, report.scan.occurred_at)
     await events.record(session, order, report.event("shipment.handed_over"))
-
-
-async def take_back(session: AsyncSession, order: Order, parcel: Parcel, node: str) -> None:
-    """Afterwards the units of a parcel that came back undelivered are in stock and their cost with them, once."""
-    shipment = parcel.shipment
-    message_id = f"taken_back/{shipment.shipment_no}"
-    if await events.has_message(session, order.order_no, message_id):
-        return
-    units = [stock.ReturnedUnits(one.line_id, one.sku, one.quantity, one.cost_minor) for one in parcel.lines]
-    await stock.take_back(session, shipment.shipment_no, shipment.warehouse, units)
-    by_id = {line.line_id: line for line in await orders.lines(session, order.order_no)}
-    for one in units:
-        by_id[one.line_id].returned += one.quantity
-    cost = some(goods_taken_back(sum(one.value_minor for one in units)))
-    context = PostingContext.of_cost(order, shipment.closed_at or now())
-    await journal.post(session, context, cost, f"taken_back/{order.order_no}/{shipment.shipment_no}")
-    told = Event("shipment.taken_back", shipping.told_of(shipment), node=node, message_id=message_id)
-    await events.record(session, order, told)
 
 
 async def _note_stray(session: AsyncSession, report: _Report) -> str:

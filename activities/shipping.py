@@ -10,10 +10,11 @@ from temporalio import activity
 from activities.consignments import LabelRequest, label_key, labels_to_ask
 from activities.failures import translated
 from activities.posting import sale_of
-from activities.scans import follow, stray, take_back
+from activities.scans import follow, stray
 from activities.step import Fact, Step, StepResult
+from activities.undelivered import UNDELIVERED, give_up, take_back
 from domain.order import Lifecycle, moved
-from domain.shipping import VOIDABLE, ParcelStatus
+from domain.shipping import EMPTY, FAILED, VOIDABLE, ParcelStatus
 from integrations.carrier.port import AlreadyCollected, Booking, Carrier, CarrierRefused
 from models.columns import now
 from models.order import Order
@@ -47,10 +48,11 @@ class ShippingActivities:
 
     @activity.defn
     async def cancel_shipments(self, step: Step) -> StepResult:
-        """Effect: no parcel of the order will be fetched, and what it brought back is in stock again; or
-            it has one still: the outcome is too_late, and partly_voided when another was voided, whose goods then
-            lie in no parcel.
-        Key: the label's key; voiding what was voided, or never booked, changes nothing. That of take_back_parcels.
+        """Effect: no parcel of the order will be fetched, what it brought back is in stock again, and what it has
+            lost is given up; or it has one still: the outcome is too_late, and partly_voided when another was voided,
+            whose goods then lie in no parcel.
+        Key: the label's key; voiding what was voided, or never booked, changes nothing. That of take_back_parcels; the
+            status of a parcel that was lost.
         Fails: carrier_unavailable and its kin (retryable); account_mapping_missing (final).
         """
         with translated():
@@ -58,15 +60,15 @@ class ShippingActivities:
                 packed = await shipping.parcels(session, step.order_no)
                 refusals = await shipping.refusals(session, step.order_no)
                 result = StepResult(await orders.standing(session, step.order_no))
-            living = [one.shipment for one in packed if one.shipment.status != ParcelStatus.VOIDED]
-            leaving = [shipment for shipment in living if shipment.status != ParcelStatus.RETURNED]
+            living = [one.shipment for one in packed if one.shipment.status not in EMPTY]
+            leaving = [shipment for shipment in living if shipment.status not in FAILED]
             if any(shipment.status not in VOIDABLE for shipment in leaving):
                 return await self._too_late(step.order_no)
             for shipment in leaving:
                 result = await self._void(step, shipment.shipment_no, label_key(shipment.shipment_no, refusals))
                 if result.outcome != "applied":
                     return await self._too_late(step.order_no)
-            return result if leaving == living else await self._take_back(step)
+            return result if leaving == living else await self._take_back(step, calling_off=True)
 
     async def _too_late(self, order_no: str) -> StepResult:
         async with self._sessions() as session:
@@ -85,15 +87,19 @@ class ShippingActivities:
         with translated():
             return await self._take_back(step)
 
-    async def _take_back(self, step: Step) -> StepResult:
+    async def _take_back(self, step: Step, *, calling_off: bool = False) -> StepResult:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
-            for parcel in await shipping.parcels(session, step.order_no):
+            failed = await shipping.failed(session, step.order_no)
+            is_over = await shipping.all_came_back(session, step.order_no) or calling_off
+            for parcel in failed:
                 if parcel.shipment.status == ParcelStatus.RETURNED:
                     await take_back(session, order, parcel, step.node)
-            failed = ("delivery_failed", "delivery_overdue")
-            if await shipping.all_came_back(session, step.order_no):
-                await holds.resolve(session, order, failed, "returned", by="orderflow", reason="the goods are back")
+                elif calling_off:
+                    await give_up(session, order, parcel, step.node)
+            if is_over:
+                reason = "nothing of it is under way any more"
+                await holds.resolve(session, order, UNDELIVERED, "returned", by="orderflow", reason=reason)
             standing = await orders.standing(session, step.order_no)
             await stock.wake(session)
             return StepResult(standing)

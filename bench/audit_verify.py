@@ -8,16 +8,15 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 from sqlalchemy import make_url
 
 from cli.local_stack.postgres import LocalPostgres
 from migrations.upgrade import migrate
+from models.masters import LegalEntity
 from models.order import Order
-from runtime.database import create_unpooled_engine, ensure_database
+from runtime.database import create_sessions, create_unpooled_engine, ensure_database
 
 # The story of an ordinary order, as long as a delivered one's is.
 _STORY = (
@@ -67,7 +66,7 @@ def main() -> None:
         url = server.url()
         ensure_database(url)
         began = time.monotonic()
-        asyncio.run(_migrate(url))
+        asyncio.run(_begin(url))
         _seed(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False), wanted.orders)
         print(f"seeded {wanted.orders} orders in {time.monotonic() - began:.0f} s", flush=True)
         env = os.environ | {"ORDERFLOW_DATABASE_URL": url, "ORDERFLOW_ANCHOR_DIR": str(data / "anchors")}
@@ -77,22 +76,19 @@ def main() -> None:
         server.stop()
 
 
-async def _migrate(url: str) -> None:
+async def _begin(url: str) -> None:
+    """Afterwards the database has its tables, and one order."""
     engine = create_unpooled_engine(url)
     await migrate(engine)
+    async with create_sessions(engine)() as session, session.begin():
+        session.add(LegalEntity(entity_id="main", name="Main", functional_currency="CNY", time_zone="Asia/Shanghai"))
+        await session.flush()
+        session.add(_order())
     await engine.dispose()
 
 
 def _seed(url: str, orders: int) -> None:
     with psycopg.connect(url) as connection:
-        connection.execute(
-            "INSERT INTO legal_entities (entity_id, name, functional_currency, time_zone, return_window_days,"
-            " return_approved_below_minor, return_goods_days, deposit_refundable, updated_at)"
-            " VALUES ('main', 'Main', 'CNY', 'Asia/Shanghai', 7, 50000, 14, false, now())"
-        )
-        first = _order()
-        with connection.cursor().copy(f"COPY orders ({', '.join(first)}) FROM STDIN") as copy:
-            copy.write_row([Jsonb(value) if isinstance(value, dict | list) else value for value in first.values()])
         connection.execute(_MORE_ORDERS, [orders])
         for seq, kind in enumerate(_STORY, start=1):
             connection.execute(_EVENT, {"seq": seq, "kind": kind})
@@ -100,8 +96,8 @@ def _seed(url: str, orders: int) -> None:
         connection.execute("ANALYZE orders, order_events")
 
 
-def _order() -> dict[str, Any]:
-    order = Order(
+def _order() -> Order:
+    return Order(
         order_no=f"SO{1:014d}",
         voucher_no="V2026-1",
         channel="web",
@@ -119,8 +115,10 @@ def _order() -> dict[str, Any]:
         flow_version=1,
         lifecycle="completed",
         last_event_seq=len(_STORY),
+        placed_at=_BEGAN,
+        received_at=_BEGAN,
+        closed_at=_BEGAN + timedelta(days=3),
     )
-    return order.model_dump() | {"placed_at": _BEGAN, "received_at": _BEGAN, "closed_at": _BEGAN + timedelta(days=3)}
 
 
 def _measure(command: str, env: dict[str, str]) -> None:

@@ -87,6 +87,7 @@ _AMOUNTS = frozenset({RefundKind.SHIPPING, RefundKind.GOODWILL})
 REFUND_REASONS: Mapping[str, RefundReason] = {
     "changed_mind": RefundReason("买家不想要了", "The buyer does not want it any more", _UNITS),
     "out_of_stock": RefundReason("缺货", "It cannot be sent", _UNITS),
+    "not_delivered": RefundReason("未送达", "It did not arrive", _UNITS),
     "goods_returned": RefundReason("退货", "The goods came back", _UNITS),
     "missing": RefundReason("少件", "It was not in the parcel", _UNITS),
     "wrong_item": RefundReason("发错货", "Another thing was sent", _ANY),

@@ -5,7 +5,10 @@ from enum import StrEnum
 
 
 class ParcelStatus(StrEnum):
-    """`created` is known to us alone; from `handed_over` on the units are out of our hands."""
+    """`created` is known to us alone; from `handed_over` on the units are out of our hands.
+
+    One that was lost, or has come back, is `given_up` when its units are sent anew, or not at all any more.
+    """
 
     CREATED = "created"
     BOOKED = "booked"
@@ -15,6 +18,7 @@ class ParcelStatus(StrEnum):
     RETURNED = "returned"
     DELIVERED = "delivered"
     VOIDED = "voided"
+    GIVEN_UP = "given_up"
 
 
 class ScanStatus(StrEnum):
@@ -43,7 +47,10 @@ _STAGE = {
     ParcelStatus.DELIVERED: 5,
 }
 VOIDABLE = frozenset({ParcelStatus.CREATED, ParcelStatus.BOOKED})
-ENDED = frozenset({ParcelStatus.LOST, ParcelStatus.RETURNED, ParcelStatus.DELIVERED, ParcelStatus.VOIDED})
+FAILED = frozenset({ParcelStatus.LOST, ParcelStatus.RETURNED})
+# The order's units do not lie in these any more.
+EMPTY = frozenset({ParcelStatus.VOIDED, ParcelStatus.GIVEN_UP})
+ENDED = FAILED | EMPTY | {ParcelStatus.DELIVERED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,8 @@ class Progress:
 
 
 def progress(status: str, scanned: ScanStatus) -> Progress | None:
-    """What the report changes: None when the parcel is further already, or was voided. It never moves back."""
+    """What the report changes: None when the parcel is further already, or empty to us. It never moves back."""
     current, reached = ParcelStatus(status), scanned.reaches
-    if current is ParcelStatus.VOIDED or _STAGE[reached] <= _STAGE[current]:
+    if current in EMPTY or _STAGE[reached] <= _STAGE[current]:
         return None
     return Progress(reached, hands_over=current in VOIDABLE)

@@ -40,7 +40,8 @@ class Shipment(SQLModel, table=True):
     fulfilment_no: str = Field(foreign_key="fulfilment_orders.fulfilment_no", index=True)
     order_no: str = Field(foreign_key="orders.order_no", index=True)
     warehouse: str
-    # created -> booked -> handed_over -> in_transit -> delivered | lost | returned; created, booked -> voided
+    # created -> booked -> handed_over -> in_transit -> delivered | lost | returned; created, booked -> voided;
+    # lost, returned -> given_up
     status: str = "created"
     carrier: str | None = None
     tracking_no: str | None = None

@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (
            sum(recognised) AS recognised, sum(refunded) AS refunded
     FROM order_lines WHERE order_no = o.order_no) l
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE status <> 'voided' AND status <> 'created') AS booked,
+    SELECT count(*) FILTER (WHERE status NOT IN ('created', 'voided', 'given_up')) AS booked,
            count(*) FILTER (WHERE status IN ('lost', 'returned')) AS failed
     FROM shipments WHERE order_no = o.order_no) s
 WHERE o.order_no = ANY(:order_nos)

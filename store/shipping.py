@@ -10,10 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.allocation import Allocation
-from domain.shipping import ENDED, VOIDABLE, ParcelStatus
+from domain.shipping import EMPTY, ENDED, FAILED, VOIDABLE, ParcelStatus
 from models.shipping import CarrierScan, FulfilmentOrder, Shipment, ShipmentLine
-
-_VOIDED = ParcelStatus.VOIDED.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ async def move(session: AsyncSession, shipment: Shipment, status: ParcelStatus, 
         shipment.delivered_at = at
     fulfilment = await session.get(FulfilmentOrder, shipment.fulfilment_no)
     if fulfilment is not None:
-        fulfilment.state = "cancelled" if status is ParcelStatus.VOIDED else "shipped"
+        fulfilment.state = "cancelled" if status in EMPTY else "shipped"
 
 
 def told_of(shipment: Shipment) -> dict[str, str | None]:
@@ -149,8 +147,19 @@ async def scans(session: AsyncSession, shipment_no: str) -> Sequence[CarrierScan
 
 async def all_came_back(session: AsyncSession, order_no: str) -> bool:
     """Whether the order has sent parcels and the carrier has brought every one of them back."""
-    living = [one.shipment.status for one in await parcels(session, order_no) if one.shipment.status != _VOIDED]
+    living = [one.shipment.status for one in await parcels(session, order_no) if one.shipment.status not in EMPTY]
     return bool(living) and set(living) == {ParcelStatus.RETURNED.value}
+
+
+async def failed(session: AsyncSession, order_no: str) -> list[Parcel]:
+    """The order's parcels that were lost or came back, and were not given up."""
+    return [one for one in await parcels(session, order_no) if one.shipment.status in FAILED]
+
+
+async def none_will_arrive(session: AsyncSession, order_no: str) -> bool:
+    """Whether every parcel of the order was lost, came back, or can still be kept from leaving."""
+    statuses = {ParcelStatus(one.shipment.status) for one in await parcels(session, order_no)}
+    return statuses <= FAILED | VOIDABLE | EMPTY
 
 
 async def count_delivered(session: AsyncSession, shipment_no: str) -> None:

@@ -2,6 +2,8 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.undelivered import objection
+from api.errors import SITUATIONS
 from api.holds.schemas import DecisionTaken, RetriedHold, RetriedHolds, RetryHolds
 from api.inbox.door import asked, take
 from api.inbox.hand_over import HOLD_DECIDED, HandOver
@@ -9,6 +11,7 @@ from api.problem import Refused
 from domain.access import Principal
 from domain.flow.vocabulary import HOLD_REASONS, superiors_of
 from models.order import OrderHold
+from store import orders
 from store.listing import holds as listing
 from store.listing.holds import HoldFilter
 
@@ -27,13 +30,24 @@ async def decide(
         raise Refused(409, "no_open_hold", "The hold is settled.")
     if not may_settle(caller, hold):
         raise Refused(403, "not_the_owner", "The hold belongs to another role.")
-    if said["choice"] == "refund" and not HOLD_REASONS[hold.reason_code].refundable:
-        raise Refused(409, "choice_not_offered", "This hold is not about money that could go back.")
+    await _check(session, hold, said["choice"])
     # Of the same attempt: the next failed one can be decided about anew.
     request_id = f"decide/{hold.hold_id}/{hold.attempts}"
     message = asked(HOLD_DECIDED, hold.order_no, request_id, said | {"hold_id": hold.hold_id}, caller.actor)
     await take(session, message, hand_over)
     return DecisionTaken.of(hold, said["choice"])
+
+
+async def _check(session: AsyncSession, hold: OrderHold, choice: str) -> None:
+    known = HOLD_REASONS[hold.reason_code]
+    if (choice == "refund" and not known.refundable) or (choice == "resend" and not known.resendable):
+        raise Refused(409, "choice_not_offered", "This hold is not about what could go back, or be sent again.")
+    if choice == "retry" or not known.resendable:
+        return
+    against = await objection(session, await orders.get(session, hold.order_no), choice)
+    if against is not None:
+        status, title = SITUATIONS.get(against, (409, "No parcel of the order is lost or has come back."))
+        raise Refused(status, against, title)
 
 
 async def retry_all(

@@ -53,7 +53,7 @@ async def resolve(
     held = (await listing.open_holds(seen.session, [seen.order_no])).get(seen.order_no, [])
     named = [hold for hold in held if body.hold_id in (None, hold.hold_id)]
     _check(seen, body, named)
-    if body.hold_id is not None and body.choice in ("retry", "refund"):
+    if body.hold_id is not None and body.choice in ("retry", "refund", "resend"):
         # One hold by itself, whatever the order is doing: a decision that is kept, and not a question to the order.
         said = body.model_dump(include={"choice", "reason_code", "reason"})
         return await decide(seen.session, hand_over, seen.caller, named[0], said)

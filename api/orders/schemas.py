@@ -145,7 +145,7 @@ class ResolveHold(Body):
     With `hold_id` it is about this one hold, wherever the order is; without, about what the order stands at.
     """
 
-    choice: Literal["retry", "skip", "cancel", "jump", "refund"]
+    choice: Literal["retry", "skip", "cancel", "jump", "refund", "resend"]
     reason_code: Word
     reason: LongText
     hold_id: Key | None = None
@@ -155,8 +155,8 @@ class ResolveHold(Body):
     def _a_choice_has_its_object(self) -> Self:
         if (self.choice == "jump") != (self.target is not None):
             raise PydanticCustomError("target_of_jump", "The choice jump has a target, and no other choice has")
-        if self.choice == "refund" and self.hold_id is None:
-            raise PydanticCustomError("hold_of_refund", "The choice refund names the hold whose money goes back")
+        if self.choice in ("refund", "resend") and self.hold_id is None:
+            raise PydanticCustomError("hold_of_choice", "The choices refund and resend name the hold they are about")
         return self
 
 

@@ -129,7 +129,7 @@ async def resolve_hold(
         seen = await _seen(session, visitor, order_no, settings)
         said = {"choice": choice, "reason_code": "console", "reason": reason.strip()}
         # A choice about what the order stands at names no hold, as in the API.
-        named = {"hold_id": hold_id} if hold_id and choice in ("retry", "refund") else {}
+        named = {"hold_id": hold_id} if hold_id and choice in ("retry", "refund", "resend") else {}
         jump = {"target": target} if choice == "jump" else {}
         done = await resolve(seen, client, hand_over, ResolveHold.model_validate(said | named | jump), None)
     except REFUSALS as refused:

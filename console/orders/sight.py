@@ -47,6 +47,7 @@ class OrderSight:
     offered: Offered
     settles: frozenset[str]
     refundable: frozenset[str]
+    resendable: frozenset[str]
     last_seq: int
 
 
@@ -72,6 +73,7 @@ async def sight_of(request: Request, visitor: Visitor, order_no: str) -> OrderSi
         offered=offered,
         settles=frozenset(hold.hold_id for hold in parts.holds if _settles(visitor, hold)),
         refundable=frozenset(hold.hold_id for hold in parts.holds if HOLD_REASONS[hold.reason_code].refundable),
+        resendable=frozenset(hold.hold_id for hold in parts.holds if HOLD_REASONS[hold.reason_code].resendable),
         last_seq=last_seq,
     )
 

@@ -240,6 +240,7 @@ class HoldReason:
     ``core``: goods, money or books are wrong until it is solved; it can be retried or cancelled, never skipped.
     ``at_gate``: it stops the order before it ships, and no wait before that.
     ``refundable``: it is about money that may simply go back.
+    ``resendable``: it is about goods that may simply be sent once more.
     ``above``: who hears of it when it is overdue, where that is not the owner's superiors.
     """
 
@@ -250,6 +251,7 @@ class HoldReason:
     core: bool = True
     at_gate: bool = False
     refundable: bool = False
+    resendable: bool = False
     above: tuple[Role, ...] = ()
 
 
@@ -273,8 +275,13 @@ HOLD_REASONS: Mapping[str, HoldReason] = {
     "group_unknown": HoldReason(Role.OPERATIONS, _SOON, "团购未建档", "The group is not known"),
     "carrier_refused": HoldReason(Role.WAREHOUSE, _SOON, "承运商拒收", "Carrier refused the shipment"),
     "carrier_unavailable": HoldReason(Role.OPERATIONS, _SOON, "承运商不可用", "Carrier cannot be reached"),
-    "delivery_overdue": HoldReason(Role.SERVICE, _DAY, "签收超时", "Delivery is overdue"),
-    "delivery_failed": HoldReason(Role.SERVICE, _DAY, "包裹丢失或退回", "Parcel lost or returned"),
+    "delivery_overdue": HoldReason(
+        Role.SERVICE, _DAY, "签收超时", "Delivery is overdue", refundable=True, resendable=True
+    ),
+    "delivery_failed": HoldReason(
+        Role.SERVICE, _DAY, "包裹丢失或退回", "Parcel lost or returned", refundable=True, resendable=True
+    ),
+    "parcel_turned_up": HoldReason(Role.SERVICE, _DAY, "已放弃的包裹被签收", "Parcel that was given up has arrived"),
     "picked_up_after_cancel": HoldReason(
         Role.WAREHOUSE, _SOON, "已取消的包裹被揽收", "Parcel collected although it was cancelled"
     ),

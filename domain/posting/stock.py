@@ -19,6 +19,16 @@ def goods_taken_back(cost_minor: int) -> Entry | None:
     return entry_of("goods_taken_back", dr(Role.INVENTORY, cost_minor), cr(Role.GOODS_IN_TRANSIT, cost_minor))
 
 
+def goods_lost(cost_minor: int) -> Entry | None:
+    """Goods were lost under way: their cost waits for somebody to settle the loss, with whoever carried them first."""
+    return entry_of("goods_lost", dr(Role.COUNT_DIFFERENCE, cost_minor), cr(Role.GOODS_IN_TRANSIT, cost_minor))
+
+
+def goods_found(cost_minor: int) -> Entry | None:
+    """Goods that had been given up as lost came back into stock."""
+    return entry_of("goods_found", dr(Role.INVENTORY, cost_minor), cr(Role.COUNT_DIFFERENCE, cost_minor))
+
+
 def cost_recognised(cost_minor: int, goods_from: Role = Role.GOODS_IN_TRANSIT) -> Entry | None:
     """The cost of goods whose control passed; `goods_from` is in transit, or inventory where control passes at once."""
     return entry_of("cost_recognised", dr(Role.COST_OF_SALES, cost_minor), cr(goods_from, cost_minor))

@@ -61,7 +61,7 @@ FROM order_lines l LEFT JOIN (
            coalesce(sum(pl.quantity) FILTER (WHERE s.status = 'delivered'), 0) AS delivered
     FROM shipment_lines pl JOIN shipments s ON s.shipment_no = pl.shipment_no
     LEFT JOIN stock_movements m ON m.movement_key = 'shipment/' || pl.shipment_no || '/' || pl.line_id
-    WHERE CAST(:only AS text) IS NULL OR pl.order_no = :only
+    WHERE s.status <> 'given_up' AND (CAST(:only AS text) IS NULL OR pl.order_no = :only)
     GROUP BY pl.order_no, pl.line_id) p ON p.order_no = l.order_no AND p.line_id = l.line_id
 WHERE (CAST(:only AS text) IS NULL OR l.order_no = :only)
   AND (l.shipped, l.delivered) <> (coalesce(p.gone, 0), coalesce(p.delivered, 0))
@@ -69,5 +69,7 @@ WHERE (CAST(:only AS text) IS NULL OR l.order_no = :only)
 
 
 async def lines_are_what_parcels_say(session: AsyncSession, only: str | None) -> list[Finding]:
-    """A line has shipped what left stock in its parcels, and delivered what lies in parcels that arrived."""
+    """A line has shipped what left stock in its parcels, but those given up, and delivered what lies in parcels that
+    arrived.
+    """
     return await ask(session, _SHIPPED, only)

@@ -132,7 +132,22 @@ async def test_order_whose_parcel_came_back_can_be_called_off_and_its_goods_are_
     assert (await story(sessions)).count("shipment.taken_back") == 1
 
 
-@pytest.mark.parametrize("status", ["lost", "delivered"])
+async def test_order_whose_parcel_was_lost_can_be_called_off_and_its_cost_waits_to_be_settled(
+    sessions: Sessions, shipping: ShippingActivities
+) -> None:
+    await refused(sessions, shipping, "picked_up", "lost")
+    asked = await OrderActivities(sessions).begin_cancel(CancelInput("SO-1", "service"))
+    assert asked.standing.cancelling
+    for _time in range(2):
+        undone = await shipping.cancel_shipments(Step("SO-1", "undo"))
+        assert (undone.outcome, undone.standing.blocking_holds) == ("applied", ())
+    assert (await level(sessions), await balances(sessions)) == ((0, 0, 0), {"1405": -12_000, "1901": 12_000})
+    assert (await entries(sessions))[-1] == "goods_lost | Dr 1901 12000 | Cr 1406 12000"
+    assert (await story(sessions)).count("shipment.given_up") == 1
+    assert await is_sound(sessions)
+
+
+@pytest.mark.parametrize("status", ["in_transit", "delivered"])
 async def test_order_whose_parcel_is_with_somebody_else_cannot_be_called_off(
     sessions: Sessions, shipping: ShippingActivities, status: str
 ) -> None:

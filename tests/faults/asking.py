@@ -54,6 +54,8 @@ class Asking(RuleBasedStateMachine):
         self.units_in = 0
         # Costly, and once is enough for a story.
         self.lost = self.rested = False
+        # What people do about goods that do not arrive.
+        self.undelivered = "cancel"
         self.asked: list[str] = []
         self.failed = False
 

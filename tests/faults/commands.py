@@ -171,7 +171,7 @@ class Deciding(Story):
             self.settled(held[0], choice)
 
     @some_orders
-    @rule(at=ORDERS, choice=st.sampled_from(["retry", "refund"]))
+    @rule(at=ORDERS, choice=st.sampled_from(["retry", "refund", "resend"]))
     def resolve_one(self, at: int, choice: str) -> None:
         if held := self.first(at, lambda order: self.shown(order)["holds"]):
             order, holds = held

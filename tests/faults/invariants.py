@@ -21,6 +21,11 @@ from workflows.order.workflow import OrderWorkflow
 # An order is written off to the cent, so it counts as paid within this.
 _TOLERANCE_MINOR: Final = 1
 
+# What the goods of the order `o` had cost that a carrier has lost.
+_LOST: Final = """(
+    SELECT coalesce(sum(u.cost_minor), 0) FROM shipment_lines u JOIN shipments s USING (shipment_no)
+    WHERE s.order_no = o.order_no AND s.status = 'given_up' AND NOT EXISTS (
+        SELECT 1 FROM stock_movements m WHERE m.movement_key = 'return/' || u.shipment_no || '/' || u.line_id))"""
 _AT_REST: Final[dict[str, str]] = {
     "I2 an order of a channel that is there twice": """
         SELECT channel, external_id FROM orders GROUP BY channel, external_id HAVING count(*) > 1""",
@@ -41,14 +46,15 @@ _AT_REST: Final[dict[str, str]] = {
     "I3 entries that do not balance": """
         SELECT e.entry_id FROM journal_entries e JOIN journal_lines l USING (entry_id) WHERE e.order_no = ANY(:nos)
         GROUP BY e.entry_id HAVING sum(CASE side WHEN 'Dr' THEN base_minor ELSE -base_minor END) <> 0""",
-    "I3 something left on the books of an order that is not to be": """
+    "I3 something left on the books of an order that is not to be": f"""
         SELECT e.order_no, l.role, sum(CASE side WHEN 'Dr' THEN base_minor ELSE -base_minor END)
         FROM orders o JOIN journal_entries e USING (order_no) JOIN journal_lines l USING (entry_id)
         WHERE o.order_no = ANY(:nos) AND o.lifecycle IN ('cancelled', 'expired', 'rejected')
           AND o.paid_minor = o.refunded_minor + o.forfeited_minor
-        GROUP BY e.order_no, l.role, o.forfeited_minor
+        GROUP BY e.order_no, l.role, o.order_no
         HAVING sum(CASE side WHEN 'Dr' THEN base_minor ELSE -base_minor END) <> CASE l.role
-            WHEN 'wallet' THEN o.forfeited_minor WHEN 'forfeited_deposit' THEN -o.forfeited_minor ELSE 0 END""",
+            WHEN 'wallet' THEN o.forfeited_minor WHEN 'forfeited_deposit' THEN -o.forfeited_minor
+            WHEN 'count_difference' THEN {_LOST} WHEN 'inventory' THEN -{_LOST} ELSE 0 END""",
     "I3 accounts of an order on the wrong side, or more revenue than its price": """
         SELECT b.order_no, b.role, b.minor FROM orders o JOIN (
             SELECT e.order_no, l.role, sum(CASE side WHEN 'Dr' THEN base_minor ELSE -base_minor END) AS minor
@@ -176,13 +182,17 @@ async def wrong_at_the_end(bench: Bench, order_nos: list[str]) -> dict[str, list
 
 
 async def wrong_of_goods(bench: Bench, sku: str, units_in: int) -> dict[str, list[Any]]:
-    """I4, as those count who know only what came in: on hand is that, less what was sent, plus what came back."""
+    """I4, as those count who know only what came in: on hand is that, less what is gone, plus what came back."""
     ((on_hand, gone),) = await bench.rows(
         """
         SELECT (SELECT sum(on_hand) FROM stock_levels WHERE sku = :sku),
                (SELECT coalesce(sum(l.shipped - l.returned), 0) + coalesce(sum(d.damaged), 0)
                 FROM order_lines l LEFT JOIN (SELECT order_no, line_id, sum(damaged) AS damaged FROM return_lines
                      GROUP BY order_no, line_id) d USING (order_no, line_id) WHERE l.sku = :sku)
+             + (SELECT coalesce(sum(u.quantity), 0) FROM shipment_lines u JOIN shipments s USING (shipment_no)
+                WHERE u.sku = :sku AND s.status = 'given_up' AND NOT EXISTS (
+                    SELECT 1 FROM stock_movements m
+                    WHERE m.movement_key = 'return/' || u.shipment_no || '/' || u.line_id))
         """,
         sku=sku,
     )

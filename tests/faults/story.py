@@ -65,8 +65,10 @@ class Story(Asking):
         units=st.integers(0, 8),
         kind=st.sampled_from(DRAWN),
         far=st.sampled_from([0, 0, 0, 1, 2, 3, 4]),
+        undelivered=st.sampled_from(["cancel", "resend"]),
     )
-    def begin(self, seed: int, share: float, units: int, kind: str, far: int) -> None:
+    def begin(self, seed: int, share: float, units: int, kind: str, far: int, undelivered: str) -> None:
+        self.undelivered = undelivered
         note(f"faults: seed {seed}, share {share}")
         self.system.faults.chance, self.system.faults.share = random.Random(seed), share
         credit = {"credit_limit_minor": 4 * PRICE, "credit_currency": "CNY", "payment_days": 30}
@@ -102,9 +104,9 @@ class Story(Asking):
             order.reported[number] = amount
 
     def scanned(self, order: Order, status: str) -> None:
-        """The carrier says this of every parcel that it has agreed to fetch, and has not been told to leave."""
+        """The carrier says this of every parcel that it has agreed to fetch, and that is not out of the world."""
         for parcel in self.shown(order)["shipments"]:
-            if parcel["status"] not in ("created", "voided"):
+            if parcel["status"] not in ("created", "voided", "given_up"):
                 fact = {"event_id": status, "status": status, "occurred_at": "2026-11-22T11:00:00Z"}
                 self.ask("POST", f"/v1/shipments/{parcel['shipment_no']}/events", fact, 202)
 
@@ -134,13 +136,22 @@ class Story(Asking):
         if (waits_for.startswith("payment.") or "change_unpaid" in self._reasons(shown)) and due > 0:
             self.report(order, due, f"P-{len(order.reported) + 1}", 202)
         if self._reasons(shown) - {"change_unpaid"}:
-            came_back = any(parcel["status"] == "returned" for parcel in shown["shipments"])
-            self.settled(order, "cancel" if came_back else "retry")
-            for hold in [] if came_back else shown["holds"]:
-                self.settled(order, "retry", hold_id=hold["hold_id"])
-        if shown["shipments"]:
+            self._settle_all(order, shown)
+        elif shown["shipments"]:
             self.scanned(order, "delivered")
         return True
+
+    def _settle_all(self, order: Order, shown: View) -> None:
+        """People settle what the order is held for, with goods that do not arrive as this story does it."""
+        failed = {parcel["status"] for parcel in shown["shipments"]} & {"lost", "returned"}
+        about = [hold for hold in shown["holds"] if hold["reason_code"] == "delivery_failed"]
+        if failed and about and self.undelivered == "resend":
+            self.settled(order, "resend", hold_id=about[0]["hold_id"])
+            self.seen["resent"] += 1
+            return
+        self.settled(order, "cancel" if failed else "retry")
+        for hold in [] if failed else shown["holds"]:
+            self.settled(order, "retry", hold_id=hold["hold_id"])
 
     def _reasons(self, shown: View) -> set[str]:
         return {hold["reason_code"] for hold in shown["holds"]}

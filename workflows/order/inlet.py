@@ -19,6 +19,8 @@ from workflows.order.trouble import StepFailed, Trouble
 
 # With other goods there, or less to send, an order that was short of them may have enough.
 _WAKING = frozenset({"stock.replenished", "order.adjusted"})
+# What may have mended why a fact could not be booked.
+_SETTLED = frozenset({"effective", "resend", "refund"})
 Chore = Callable[[Course], Coroutine[None, None, None]]
 
 
@@ -130,6 +132,8 @@ class Inlet:
             if result is None:
                 result = await course.local(FACTS[arrival.kind], fact, arrival.kind)
             course.saw(result)
+            # Goods that did not arrive are to be sent once more: what was done is found done on the way there.
+            course.begins_anew = course.begins_anew or result.outcome == "resend"
             if result.standing.revenue_due and result.standing.fulfilment != "delivered":
                 # A part of the goods has changed hands: its revenue does not wait for the rest.
                 await course.perform("revenue.recognise")
@@ -144,7 +148,7 @@ class Inlet:
             course.register_undo("payment.refund")
         if arrival.kind in _WAKING and result.outcome != "ignored":
             course.woken = True
-        if arrival.kind == "hold.decided" and result.outcome == "effective":
+        if arrival.kind == "hold.decided" and result.outcome in _SETTLED:
             course.book_again = bool(course.unbooked)
 
 

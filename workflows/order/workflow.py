@@ -116,7 +116,7 @@ class OrderWorkflow(HearsFacts):
             lambda: (
                 story.done()
                 or course.cancel is not None
-                or course.begins_anew
+                or (course.begins_anew and not course.packing)
                 or course.ended_unseen
                 or self._inlet.rests()
             )
