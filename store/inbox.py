@@ -231,6 +231,9 @@ async def forget_hand_over(session: AsyncSession, only: str | None = None) -> li
                OR (m.kind = 'payment.settled' AND EXISTS (
                    SELECT 1 FROM refunds r
                    WHERE r.order_no = m.order_no AND r.state <> 'succeeded' AND r.credited_to IS NULL))
+               -- Money that came for an order that was broken off, and is not on its way back yet.
+               OR (m.kind = 'payment.settled' AND o.closed_at IS NOT NULL AND o.lifecycle <> 'completed'
+                   AND o.paid_minor > o.refunded_minor + o.forfeited_minor)
                -- Refunds have a life of their own; of those that began lately nobody knows how far they had come.
                OR ((starts_with(m.kind, 'return.') OR m.kind = 'approval.decided') AND m.applied_at IS NULL)
                OR (starts_with(m.kind, 'return.') AND EXISTS (

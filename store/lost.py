@@ -53,7 +53,7 @@ async def clock(session: AsyncSession) -> datetime:
 _STATE = text("""
 SELECT m.handed_over_at,
        (SELECT count(*) FROM order_events e WHERE e.order_no = m.order_no AND e.kind = :restarted
-        AND e.at > now() - CAST(:shortly AS interval)) AS restarts
+        AND e.at > now() - CAST(:shortly AS interval) AND NOT e.data ? 'workflow_id') AS restarts
 FROM inbox_messages m WHERE m.order_no = :order_no AND m.kind = 'order.placed'
 """)
 

@@ -13,7 +13,9 @@ from models.columns import now
 from models.payment import Payment
 from store import inbox
 from store.inbox import Incoming, Pending
+from tests.fakes.patience import eventually
 from tests.workers.conftest import Books, is_running, signals
+from workers.watch import Watch
 from workflows.order.contract import follow_up_workflow_id, order_workflow_id
 from workflows.refunding import refund_workflow_id
 from workflows.returns.contract import return_workflow_id
@@ -195,3 +197,79 @@ async def test_after_the_loss_of_temporal_ended_orders_that_owe_money_hear_of_th
     async with books.sessions() as session, session.begin():
         again = await inbox.forget_hand_over(session)
     assert again == [(owing.order_no, told[0].inbox_id)]
+
+
+_OLDER = "UPDATE inbox_messages SET handed_over_at = now() - interval '11 seconds' WHERE handed_over_at IS NOT NULL"
+
+
+async def look(books: Books, client: Client) -> list[tuple[str, str, bool]]:
+    """What the watch does about what was told long enough ago."""
+    await books.run(_OLDER)
+    return [(one.order_no, one.status, one.restarted) for one in await Watch(books.sessions, client, 60).look()]
+
+
+async def pending(books: Books) -> list[Pending]:
+    await books.let_lease_run_out()
+    async with books.sessions() as session, session.begin():
+        return await inbox.claim_pending(session, 10)
+
+
+def beside(order_no: str, kind: str) -> str:
+    """The workflow that a message of this kind goes to, once the order has ended."""
+    return {
+        "refund.requested": refund_workflow_id(order_no, "F-1"),
+        "return.requested": return_workflow_id(return_number(order_no, "A-1")),
+    }.get(kind, follow_up_workflow_id(order_no))
+
+
+@pytest.mark.parametrize(
+    "kind", ["refund.requested", "return.requested", "payment.settled", "parcel.scanned", "hold.decided"]
+)
+async def test_what_an_ended_order_still_owes_is_told_again_when_its_workflow_is_lost(
+    books: Books, client: Client, hand_over: HandOver, kind: str
+) -> None:
+    placed = await books.place()
+    await end(books, placed.order_no)
+    workflow_id = beside(placed.order_no, kind)
+    told = await commit(books, placed.order_no, kind, workflow_id)
+    await hand_over.deliver_all([placed, told])
+    handle = client.get_workflow_handle(workflow_id)
+    assert (await is_running(handle), await look(books, client)) == (True, [])
+    await handle.terminate("somebody slipped")
+    assert await eventually(lambda: look(books, client), bool) == [(placed.order_no, "TERMINATED", True)]
+    again = await pending(books)
+    assert [one.inbox_id for one in again] == [told.inbox_id]
+    await hand_over.deliver_all(again)
+    assert await is_running(client.get_workflow_handle(workflow_id))
+    assert await look(books, client) == []
+
+
+async def test_money_that_was_booked_too_late_and_is_not_on_its_way_back_is_told_again(
+    books: Books, client: Client, hand_over: HandOver
+) -> None:
+    placed = await books.place()
+    told = await books.pay(placed.order_no)
+    await books.run("UPDATE orders SET lifecycle = 'cancelled', closed_at = now(), paid_minor = 11300")
+    await hand_over.deliver_all([placed, told])
+    await books.run("UPDATE inbox_messages SET applied_at = now() WHERE kind = 'payment.settled'")
+    await client.get_workflow_handle(follow_up_workflow_id(placed.order_no)).terminate()
+    assert await eventually(lambda: look(books, client), bool) == [(placed.order_no, "TERMINATED", True)]
+    assert [one.inbox_id for one in await pending(books)] == [told.inbox_id]
+
+
+async def test_what_is_lost_again_and_again_beside_an_order_is_for_a_person(
+    books: Books, client: Client, hand_over: HandOver
+) -> None:
+    placed = await books.place()
+    await end(books, placed.order_no)
+    workflow_id = refund_workflow_id(placed.order_no, "F-1")
+    await hand_over.deliver_all([placed, await commit(books, placed.order_no, "refund.requested", workflow_id)])
+    restarted = []
+    for _time in range(4):
+        await client.get_workflow_handle(workflow_id).terminate()
+        ((_order_no, _status, again),) = await eventually(lambda: look(books, client), bool)
+        restarted.append(again)
+        await hand_over.deliver_all(await pending(books))
+    assert restarted == [True, True, True, False]
+    assert await books.ask("SELECT reason_code FROM order_holds WHERE resolved_at IS NULL") == ["workflow_lost"]
+    assert await look(books, client) == []
