@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.order import Lifecycle, PaymentStatus, moved
+from domain.order import Lifecycle, moved
 from models.columns import now
 from models.order import Order
 from models.payment import Payment
@@ -52,12 +52,11 @@ async def revive(session: AsyncSession, order: Order, payment: Payment, ttl: tim
     return True
 
 
-async def came_back(session: AsyncSession, order: Order, result: str) -> bool:
-    """Whether the order has expired before and is paid now: its worker died within the step that had ended it, the
-    money came, and the step is only repeated."""
-    if result != Lifecycle.EXPIRED or not await events.has_kind(session, order.order_no, REVIVED):
-        return False
-    return (await orders.standing(session, order.order_no)).payment in (PaymentStatus.PAID, PaymentStatus.OVERPAID)
+async def came_back(session: AsyncSession, order: Order, result: str, seen: int) -> bool:
+    """Whether money has brought the order back since event `seen`, the latest that whoever ends it knew of: the step
+    had ended it before, and is only repeated. Whatever has become of that money meanwhile.
+    """
+    return result == Lifecycle.EXPIRED and await events.has_kind(session, order.order_no, REVIVED, after=seen)
 
 
 async def tell_of_refund(session: AsyncSession, order: Order, payment: Payment) -> None:

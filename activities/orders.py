@@ -123,10 +123,11 @@ class CancelInput:
 
 @dataclass(frozen=True)
 class CloseInput:
-    """The end that the order has come to."""
+    """The end that the order has come to; `seen` is the latest of its events that whoever ends it knows of."""
 
     order_no: str
     result: str
+    seen: int = 0
 
 
 @dataclass(frozen=True)
@@ -298,7 +299,7 @@ class OrderActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, close.order_no)
-                if order.closed_at is None and not await came_back(session, order, close.result):
+                if order.closed_at is None and not await came_back(session, order, close.result, close.seen):
                     await _close(session, order, Lifecycle(close.result))
                 return StepResult(await orders.standing(session, close.order_no, last=True))
 

@@ -13,7 +13,7 @@ from activities.posting import sale_of
 from activities.scans import follow, stray
 from activities.step import Fact, Step, StepResult
 from activities.undelivered import UNDELIVERED, give_up, take_back
-from domain.order import Lifecycle, moved
+from domain.order import Lifecycle, has_ended, moved
 from domain.shipping import EMPTY, FAILED, VOIDABLE, ParcelStatus
 from integrations.carrier.port import AlreadyCollected, Booking, Carrier, CarrierRefused
 from models.columns import now
@@ -34,7 +34,8 @@ class ShippingActivities:
 
     @activity.defn
     async def book_shipments(self, step: Step) -> StepResult:
-        """Effect: every unit promised to the order lies in a parcel that the carrier will fetch; or the order is held.
+        """Effect: every unit promised to the order lies in a parcel that the carrier will fetch; or the order is held,
+            called off or over, and has no more parcels than before.
         Key: one label per shipment number; after a refusal, per shipment number and count of refusals.
         Fails: carrier_unavailable and its kin (retryable); lifecycle_move_refused (final).
         """
@@ -126,7 +127,7 @@ class ShippingActivities:
     async def _pack(self, step: Step) -> tuple[StepResult, list[LabelRequest]]:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
-            if order.cancel_requested_at is not None:
+            if order.cancel_requested_at is not None or has_ended(order.lifecycle):
                 return StepResult(await orders.standing(session, step.order_no, last=True), outcome="cancelling"), []
             # Asked again only once somebody has settled what was wrong, or why a person wants it to stay.
             held = await holds.first_open(session, step.order_no, ("manual", "carrier_refused"))

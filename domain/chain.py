@@ -3,8 +3,11 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
+
+_print = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
 
 
 def genesis(order_no: str) -> bytes:
@@ -20,9 +23,10 @@ def sealed(reason: str, salt: bytes) -> bytes:
     return sha256(salt + reason.encode()).digest()
 
 
-def link(told: Mapping[str, Any]) -> bytes:
-    """The hash of an event whose values, the hash before it among them, are `told`."""
-    return sha256(canonical(told).encode()).digest()
+def link(told: Mapping[str, str]) -> bytes:
+    """The hash of an event whose values, the hash before it among them, are `told`: each as its canonical text."""
+    values = ", ".join(f'"{name}": {told[name]}' for name in _in_order(tuple(told)))
+    return sha256(f"{{{values}}}".encode()).digest()
 
 
 def moment_text(at: datetime) -> str:
@@ -35,13 +39,22 @@ def canonical(value: Any) -> str:
 
     Only what JSON and PostgreSQL keep exactly: text, integers, booleans, null, lists and objects of them.
     """
-    return json.dumps(_ordered(value), ensure_ascii=False, separators=(", ", ": "))
+    return _print(_ordered(value))
+
+
+@lru_cache(maxsize=16)
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=_place))
+
+
+def _place(name: str) -> tuple[int, bytes]:
+    spelled = name.encode()
+    return len(spelled), spelled
 
 
 def _ordered(value: Any) -> Any:
     if isinstance(value, Mapping):
-        names = sorted(value, key=lambda name: (len(name.encode()), name.encode()))
-        return {name: _ordered(value[name]) for name in names}
+        return {name: _ordered(value[name]) for name in sorted(value, key=_place)}
     if isinstance(value, list | tuple):
         return [_ordered(one) for one in value]
     if isinstance(value, float):

@@ -1,6 +1,7 @@
 """The chains of events: reading them to the last row, their heads, and what was anchored of them."""
 
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import RowMapping, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.chain import genesis, link, moment_text, sealed
+from domain.chain import canonical, genesis, link, moment_text, sealed
 from models.audit import AuditAnchor
 
 _PAGE = 2_000
@@ -38,35 +39,57 @@ class Story:
     events: Sequence[RowMapping]
 
 
-_STORIES = """
-SELECT coalesce(o.order_no, e.order_no) AS told_of, o.last_event_seq, e.*
-FROM orders o FULL JOIN order_events e ON e.order_no = o.order_no
-{where} ORDER BY 1, e.seq
+# What was hashed is the text of these as PostgreSQL prints it: it need not be taken apart and put together again.
+_TEXTS = ("before", "after", "data")
+_NAMES = (
+    "order_no", "kind", "actor", "on_behalf_of", "source", "intake", "message_id", "node", "flow_key"
+)  # fmt: skip
+_STORIES = f"""
+SELECT e.order_no, o.last_event_seq, e.seq, e.flow_version, e.at, e.reason, e.reason_salt,
+       e.reason_seal, e.prev_hash, e.hash, e.event_id, {", ".join(f"e.{name}" for name in _NAMES[1:])},
+       {", ".join(f"CAST(e.{name} AS text) AS {name}" for name in _TEXTS)}
+FROM order_events e LEFT JOIN orders o ON o.order_no = e.order_no
+WHERE CAST(:order_no AS text) IS NULL OR e.order_no = :order_no
+ORDER BY e.order_no, e.seq
+"""  # noqa: S608 - the names are constants
+_UNTOLD = """
+SELECT o.order_no, o.last_event_seq FROM orders o
+WHERE (CAST(:order_no AS text) IS NULL OR o.order_no = :order_no)
+  AND NOT EXISTS (SELECT 1 FROM order_events e WHERE e.order_no = o.order_no)
+ORDER BY o.order_no
 """
 
 
 async def stories(session: AsyncSession, order_no: str | None = None) -> AsyncIterator[Story]:
     """The story of one order, or of all of them one after the other, however many there are."""
-    where = "" if order_no is None else "WHERE coalesce(o.order_no, e.order_no) = :order_no"
-    query = text(_STORIES.format(where=where)).execution_options(yield_per=_PAGE)
-    rows = await session.stream(query, {} if order_no is None else {"order_no": order_no})
     events: list[RowMapping] = []
-    told_of, last_event_seq = None, None
-    async for row in rows.mappings():
-        if row["told_of"] != told_of:
-            if told_of is not None:
-                yield Story(told_of, last_event_seq, events)
-            told_of, last_event_seq, events = row["told_of"], row["last_event_seq"], []
-        if row["seq"] is not None:
+    async for page in _pages(session, _STORIES, order_no):
+        for row in page:
+            if events and row["order_no"] != events[0]["order_no"]:
+                yield _story(events)
+                events = []
             events.append(row)
-    if told_of is not None:
-        yield Story(told_of, last_event_seq, events)
+    if events:
+        yield _story(events)
+    async for page in _pages(session, _UNTOLD, order_no):
+        for row in page:
+            yield Story(row["order_no"], row["last_event_seq"], ())
+
+
+async def _pages(session: AsyncSession, query: str, order_no: str | None) -> AsyncIterator[Sequence[RowMapping]]:
+    rows = await session.stream(text(query).execution_options(yield_per=_PAGE), {"order_no": order_no})
+    async for page in rows.mappings().partitions(_PAGE):
+        yield page
+
+
+def _story(events: Sequence[RowMapping]) -> Story:
+    return Story(events[0]["order_no"], events[0]["last_event_seq"], events)
 
 
 def flaws_of(story: Story) -> list[Flaw]:
     """Everything in the story that does not hang together."""
     found: list[Flaw] = []
-    erased = {event["data"].get("seq") for event in story.events if event["kind"] == ERASED}
+    erased = {json.loads(event["data"]).get("seq") for event in story.events if event["kind"] == ERASED}
     due, previous = 1, genesis(story.order_no)
     for event in story.events:
         seq = event["seq"]
@@ -92,15 +115,21 @@ def flaws_of(story: Story) -> list[Flaw]:
     return found
 
 
-def _told(event: RowMapping) -> dict[str, Any]:
-    names = ("order_no", "seq", "kind", "actor", "on_behalf_of", "source", "intake", "message_id", "node")
-    more = ("flow_key", "flow_version", "before", "after", "data")
+def _told(event: RowMapping | Mapping[str, Any]) -> dict[str, str]:
+    """The values of the event that are hashed, each as its canonical text."""
     seal = event["reason_seal"]
-    return {name: event[name] for name in names + more} | {
-        "reason_seal": None if seal is None else seal.hex(),
-        "at": moment_text(event["at"]),
-        "prev_hash": event["prev_hash"].hex(),
-    }
+    told = {name: "null" if event[name] is None else canonical(event[name]) for name in _NAMES}
+    return (
+        told
+        | {name: event[name] for name in _TEXTS}
+        | {
+            "seq": str(event["seq"]),
+            "flow_version": str(event["flow_version"]),
+            "reason_seal": "null" if seal is None else f'"{seal.hex()}"',
+            "at": f'"{moment_text(event["at"])}"',
+            "prev_hash": f'"{event["prev_hash"].hex()}"',
+        }
+    )
 
 
 def _reason_holds(event: RowMapping) -> bool:

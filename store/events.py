@@ -158,10 +158,11 @@ async def has_message(session: AsyncSession, order_no: str, message_id: str) -> 
     return found.first() is not None
 
 
-async def has_kind(session: AsyncSession, order_no: str, kind: str) -> bool:
-    """Whether the order's story has an event of this kind."""
-    query = text("SELECT 1 FROM order_events WHERE order_no = :order_no AND kind = :kind LIMIT 1")
-    return (await session.execute(query, {"order_no": order_no, "kind": kind})).first() is not None
+async def has_kind(session: AsyncSession, order_no: str, kind: str, *, after: int = 0) -> bool:
+    """Whether the order's story has an event of this kind after the event of this number."""
+    query = text("SELECT 1 FROM order_events WHERE order_no = :order_no AND kind = :kind AND seq > :after LIMIT 1")
+    asked = {"order_no": order_no, "kind": kind, "after": after}
+    return (await session.execute(query, asked)).first() is not None
 
 
 async def record_forged(session: AsyncSession, order: Order, inbox_id: int) -> None:

@@ -14,6 +14,7 @@ from activities.lane import LaneActivities
 from activities.late_payments import LatePolicy
 from activities.orders import CloseInput, HoldInput, OrderActivities
 from activities.payments import MoneyPolicy, PaymentActivities
+from activities.refunding import RefundActivities
 from activities.step import Step, StepResult
 from activities.stock import StockActivities
 from activities.surplus import SurplusPolicy
@@ -27,6 +28,7 @@ from tests.conftest import Database
 from tests.factories import orders
 from tests.factories.books import balances, entries, open_books
 from tests.factories.payments import bring, open_holds, order_row, payments, refunds, report, set_order, story
+from tests.factories.refunding import ask, goodwill
 from tests.factories.stock import is_sound, stocked
 
 STEP = Step("SO-1", "surplus")
@@ -303,13 +305,22 @@ async def test_a_step_that_had_ended_the_order_and_is_repeated_does_not_end_it_a
     sessions: Sessions, activities: PaymentActivities
 ) -> None:
     await expired(sessions, units=2)
+    knew = (await order_row(sessions)).last_event_seq - 1
     await activities.apply_payment(await report(sessions, 11_300))
-    repeated = await OrderActivities(sessions).close_order(CloseInput("SO-1", "expired"))
+    repeated = await OrderActivities(sessions).close_order(CloseInput("SO-1", "expired", knew))
     assert (repeated.standing.lifecycle, repeated.standing.fulfilment) == ("accepted", "allocated")
+    # Nor where a part of that money has gone back, before the step is repeated.
+    asked = await ask(sessions, goodwill(100, "price_reduction"))
+    assert (await RefundActivities(sessions).grant_refund(asked)).outcome == "granted"
+    await activities.pay_refunds(Step("SO-1", "refund"))
+    assert (await order_row(sessions)).refunded_minor == 100
+    repeated = await OrderActivities(sessions).close_order(CloseInput("SO-1", "expired", knew))
+    assert (repeated.standing.lifecycle, repeated.standing.payment) == ("accepted", "partially_refunded")
     assert ((await order_row(sessions)).closed_at, (await story(sessions)).count("order.expired")) == (None, 1)
     assert await contradictions(sessions) == {}
     await activities.refund_payments(Step("SO-1", "unpaid"))
-    again = await OrderActivities(sessions).close_order(CloseInput("SO-1", "expired"))
+    knows = (await order_row(sessions)).last_event_seq
+    again = await OrderActivities(sessions).close_order(CloseInput("SO-1", "expired", knows))
     assert again.standing.lifecycle == "expired"
 
 

@@ -91,7 +91,10 @@ async def test_story_that_nobody_touched_has_no_flaw(told: Told) -> None:
 
 
 async def test_event_says_how_the_order_stood_before_and_after_and_for_whom_it_was_done(told: Told) -> None:
-    received, accepted, held, paid = await told.events("SO-1")
+    story = [{**event} for event in await told.events("SO-1")]
+    for event in story:
+        event |= {name: json.loads(event[name]) for name in ("before", "after", "data")}
+    received, accepted, held, paid = story
     assert (received["before"], received["after"]) == (
         {"lifecycle": None, "total_minor": None},
         {"lifecycle": "received", "total_minor": 11_300},
@@ -211,7 +214,7 @@ async def test_whole_chain_that_was_written_anew_is_found_by_the_anchor(told: To
     story, previous = await told.events("SO-1"), genesis("SO-1")
     for event in story:
         row = {**event, "actor": "somebody else", "prev_hash": previous}
-        previous = link(_told(row))  # type: ignore[arg-type]
+        previous = link(_told(row))
         change = "UPDATE order_events SET actor = 'somebody else', prev_hash = :prev, hash = :hash WHERE event_id = :id"
         await told.tamper(change, prev=row["prev_hash"], hash=previous, id=event["event_id"])
     assert await told.flaws() == [("SO-1", 4, "rewritten")]

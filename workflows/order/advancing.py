@@ -62,6 +62,7 @@ def _outlook(course: Course, *, facts: int) -> Outlook:
         course.visits_before,
         changing=course.changing or course.packing,
         may_close=settled,
+        version=course.standing.version,
     )
 
 
@@ -88,7 +89,8 @@ async def _advance(course: Course, asked: AdvanceInput) -> AdvanceResult:
         if compensation in course.undo:
             course.undo.remove(compensation)
     course.ahead.keep(asked, answer)
-    course.closing = any(has_ended(result.standing.lifecycle) for result in answer.done)
+    # Where another run has closed it, this one has only heard of that, unless it came as far as its own closing.
+    course.closing = closes(asked.ahead[: len(answer.done)]) and has_ended(answer.done[-1].standing.lifecycle)
     return answer
 
 

@@ -86,6 +86,8 @@ class Outlook:
     visits_before: dict[str, int]
     changing: bool
     may_close: bool
+    # The latest event of the order that its workflow knows of.
+    version: int = 0
 
     def from_node(self, start: str, *, entered: bool) -> tuple[Ahead, ...]:
         """What can be done in one go from this node on; `entered`: its visit is counted already."""
@@ -118,7 +120,7 @@ class Outlook:
                 keep, anew = node.timeout or timedelta(0), visit - self.visits_before.get(at, 0)
                 return Ahead(WAIT, step, wait=WaitInput(self.order_no, at, anew, node.event, keep))
             case EndNode() if self.may_close:
-                return Ahead(CLOSE, step, close=CloseInput(self.order_no, str(node.result)))
+                return Ahead(CLOSE, step, close=CloseInput(self.order_no, str(node.result), self.version))
         return None
 
 

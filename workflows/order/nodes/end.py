@@ -38,7 +38,7 @@ async def run(course: Course, node: EndNode) -> Ended | str:
 
 async def close(course: Course, result: str) -> StepResult:
     """Afterwards the order's row is closed and operators see how it ended. Raises StepFailed."""
-    closed, course.closing = CloseInput(course.order_no, result), True
+    closed, course.closing = CloseInput(course.order_no, result, course.standing.version), True
     found = course.ahead.take(CLOSE, course.at, course.visits.get(course.at, 1))
     try:
         if found is not None:

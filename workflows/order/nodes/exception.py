@@ -24,6 +24,9 @@ _ANSWERED_BY_COMING = frozenset({"delivery_overdue", "wait_overdue"})
 
 async def run(course: Course, node: ExceptionNode) -> str:
     """The node that the choice leads to. The choice `cancel` never returns: the order is taken down instead."""
+    if course.ended_unseen:
+        # Nothing is to be held any more; the frame takes the story down.
+        await asyncio.Event().wait()
     trouble = course.trouble or Trouble(course.at, "step_failed")
     course.trouble = trouble
     if not trouble.opened or node.sla is not None:
