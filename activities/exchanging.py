@@ -27,7 +27,7 @@ from models.columns import now
 from models.order import Order
 from models.payment import Payment, Refund
 from models.returning import Return
-from store import events, exchanging, flows, orders, payments, placing, returning
+from store import events, exchanging, flows, orders, payments, placing, refunding, returning
 from store.events import Event
 from store.inbox import Incoming
 from store.placing import OrderDraft, Placed
@@ -35,9 +35,10 @@ from store.placing import OrderDraft, Placed
 ORDER_PLACED = "order.placed"
 
 
-async def conclude(session: AsyncSession, order: Order, row: Return) -> None:
+async def conclude(session: AsyncSession, order: Order, row: Return, tolerance_minor: int) -> None:
     """Afterwards the goods that the exchange is for are ordered, as far as units were accepted, and their credit is
-    where it belongs: on the new order as much as that costs, the rest on its way back.
+    where it belongs: on the new order as much as that costs, the rest on its way back. What is missing and is no more
+    than `tolerance_minor` is written off, as when a payment falls short.
 
     To be called once, when the return has ended, with the order's row locked.
     """
@@ -53,7 +54,11 @@ async def conclude(session: AsyncSession, order: Order, row: Return) -> None:
     # Last of all: who is given a voucher number makes every other order wait.
     placed = await _place(session, order, row, out)
     row.replacement_no = placed.order_no
-    await _credit(session, await orders.get(session, placed.order_no), placed.inbox_id, used)
+    replacement = await orders.get(session, placed.order_no)
+    await _credit(session, replacement, placed.inbox_id, used)
+    if 0 < (missing := await refunding.still_due(session, replacement)) <= tolerance_minor:
+        replacement.written_off_minor = missing
+    await post_unposted(session, replacement)
     told = {
         "return_no": row.return_no,
         "order_no": order.order_no,
@@ -161,4 +166,3 @@ async def _credit(session: AsyncSession, replacement: Order, inbox_id: int, used
         }
         await session.flush()
         await events.record(session, replacement, Event("payment.received", told, actor=replacement.placed_by))
-    await post_unposted(session, replacement)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.exchange_drafts import ask_of
-from activities.exchanging import conclude
 from activities.granting import Grant, draft, grant
 from activities.return_messages import Receipt
 from domain.exchanging import EXCHANGE, replacement_number
@@ -52,8 +51,6 @@ async def take_in(session: AsyncSession, order: Order, row: Return, receipt: Rec
     if ends:
         row.state, row.closed_at = ReturnState.CLOSED.value, now()
     await events.record(session, order, _told(row, receipt, found, message))
-    if ends and row.kind == EXCHANGE:
-        await conclude(session, order, row)
     return "applied"
 
 

@@ -77,10 +77,13 @@ class ReturnResult(StepResult):
 
 
 class ReturnActivities:
-    """What is decided about goods that come back, and what their coming does."""
+    """What is decided about goods that come back, and what their coming does. What a replacement is dearer by at most
+    `tolerance_minor` is written off to rounding.
+    """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, tolerance_minor: int) -> None:
         self._sessions = sessions
+        self._tolerance_minor = tolerance_minor
 
     @activity.defn
     async def open_return(self, step: ReturnStep) -> ReturnResult:
@@ -136,6 +139,8 @@ class ReturnActivities:
                     return await _result(session, fact.order_no, row, "held", held=held)
                 await recognise(session, order, "return")
                 outcome = await take_in(session, order, row, read(message, Receipt), message)
+                if outcome == "applied" and row.closed_at is not None and row.kind == EXCHANGE:
+                    await conclude(session, order, row, self._tolerance_minor)
                 inbox.mark_applied(message, outcome)
                 result = await _result(session, fact.order_no, row, outcome, granted=outcome == "applied")
                 await stock.wake(session)
@@ -156,7 +161,7 @@ class ReturnActivities:
                     row.state, row.closed_at = ReturnState.EXPIRED.value, now()
                     await events.record(session, order, Event("return.expired", {"return_no": row.return_no}))
                     if row.kind == EXCHANGE:
-                        await conclude(session, order, row)
+                        await conclude(session, order, row, self._tolerance_minor)
                 exchanged = row is not None and row.kind == EXCHANGE
                 return await _result(session, step.order_no, row, granted=exchanged)
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
+from temporalio.exceptions import TemporalError
 
 from api.inbox.hand_over import HandOver
 from runtime.database import Sessions
@@ -49,7 +49,7 @@ class Sweeper:
             for name, chore in self._chores:
                 try:
                     await chore()
-                except (SQLAlchemyError, PoolTimeout, RPCError, RuntimeError, OSError) as failed:
+                except (SQLAlchemyError, PoolTimeout, TemporalError, RuntimeError, OSError) as failed:
                     _log.warning("sweep", chore=name, error=type(failed).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._every_s)

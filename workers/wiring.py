@@ -89,7 +89,7 @@ def wire(
         stock=stock,
         payments=payments,
         refunding=RefundActivities(sessions),
-        returning=ReturnActivities(sessions),
+        returning=ReturnActivities(sessions, settings.payment_tolerance_minor),
         revenue=revenue,
         shipping=shipping,
         invoices=invoices,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.exceptions import TemporalError
 
 from domain.flow.definition import FlowSnapshot
 from domain.flow.scaling import scaled
@@ -130,7 +130,7 @@ class HandOver:
                 continue
             try:
                 await asyncio.create_task(self._deliver(message), context=context)
-            except (RPCError, RuntimeError) as away:
+            except (TemporalError, RuntimeError) as away:
                 behind.add(message.order_no)
                 _log.info("Temporal did not take a message", order_no=message.order_no, error=type(away).__name__)
             else:

@@ -158,7 +158,10 @@ class RefundTaken(BaseModel):
 
 
 class GrantedRefundView(BaseModel):
-    """A refund. `state`: received, then granted or refused (`refusal` says why); paid once the money has gone back."""
+    """A refund. `state`: received, then granted or refused (`refusal` says why); paid once the money has gone back.
+
+    `credited_to`: the replacement that it pays for instead, where it belongs to an exchange.
+    """
 
     refund_id: str
     state: str
@@ -174,23 +177,22 @@ class GrantedRefundView(BaseModel):
     compensation_minor: int
     lines: list[LineBack]
     payouts: list[PaidBack]
+    credited_to: str | None
     granted_by: str | None
     granted_at: Moment | None
 
     @classmethod
     def of(cls, row: GrantedRefund, lines: Sequence[GrantedRefundLine], money: Iterable[Refund]) -> Self:
-        payouts = [
-            PaidBack.model_validate(one, from_attributes=True)
-            for one in money
-            # What an exchange did not need of it went on as a refund of its own.
-            if one.cause.removeprefix("rest/") == f"grant/{row.grant_id}"
-        ]
+        # What an exchange did not need of it went on as a refund of its own.
+        refunds = [one for one in money if one.cause.removeprefix("rest/") == f"grant/{row.grant_id}"]
+        payouts = [PaidBack.model_validate(one, from_attributes=True) for one in refunds]
         settled = row.state == "granted" and all(one.state == "succeeded" for one in payouts)
         shown: dict[str, Any] = {
             "refund_id": row.grant_id,
             "state": "paid" if settled else row.state,
             "lines": [LineBack.of(line) for line in lines],
             "payouts": payouts,
+            "credited_to": next((one.credited_to for one in refunds if one.credited_to), None),
         }
         return cls.model_validate(row.model_dump() | shown)
 
@@ -212,6 +214,7 @@ class GrantedRefundView(BaseModel):
             compensation_minor=0,
             lines=[],
             payouts=[],
+            credited_to=None,
             granted_by=None,
             granted_at=None,
         )

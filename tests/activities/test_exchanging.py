@@ -124,6 +124,24 @@ async def test_what_is_dearer_is_paid_by_credit_and_customer(counter: Counter) -
     assert (counter.provider.asked, await counter.differences()) == ([], [])
 
 
+@pytest.mark.parametrize(("dearer", "payment", "written_off"), [(1, "paid", 1), (2, "partial", 0)])
+async def test_nobody_is_asked_for_a_difference_that_is_written_off_when_paid(
+    counter: Counter, dearer: int, payment: str, written_off: int
+) -> None:
+    await counter.sold()
+    await counter.opened(1, other(11_300 + dearer))
+    await counter.receive(resellable=1)
+    async with counter.sessions() as session:
+        replacement = await orders.get(session, NEW)
+        assert (await orders.standing(session, NEW)).payment == payment
+    assert (replacement.paid_minor, replacement.written_off_minor) == (11_300, written_off)
+    if payment == "paid":
+        await counter.arrives({"1": 1})
+        books = (await counter.books())[1]
+        assert (books["6603.round"], books["2241.refund"], "1122" in books) == (1, 11_300, False)
+        assert await counter.differences() == []
+
+
 async def test_what_is_cheaper_leaves_a_rest_that_goes_back_where_it_came_from(counter: Counter) -> None:
     await counter.sold()
     await counter.opened(1, other(8_000))

@@ -38,6 +38,7 @@ _NOBODY = 999_999
 def hearers(sessions: Sessions) -> dict[str, Hear]:
     """What acts on each kind of message, by the kind under which our door would have let it in."""
     orders, lane = OrderActivities(sessions), LaneActivities(sessions)
+    returns = ReturnActivities(sessions, 1)
     payments = PaymentActivities(sessions, SimulatedPaymentProvider(Memory()), tolerance_minor=1)
     shipping, changes = ShippingActivities(sessions, SimulatedCarrier(Memory())), ChangeActivities(sessions, None, 1)
     run = ActivityEnvironment().run
@@ -50,7 +51,7 @@ def hearers(sessions: Sessions) -> dict[str, Hear]:
         "hold.decided": lambda row: run(lane.settle_hold, Fact("SO-1", row)),
         "customs.reported": lambda row: run(TradeActivities(sessions).apply_arrival, Fact("SO-1", row)),
         "group.completed": lambda row: run(TradeActivities(sessions).apply_arrival, Fact("SO-1", row)),
-        "return.received": lambda row: run(ReturnActivities(sessions).receive_return, ReturnFact("SO-1", "RT-1", row)),
+        "return.received": lambda row: run(returns.receive_return, ReturnFact("SO-1", "RT-1", row)),
         "refund.requested": lambda row: run(RefundActivities(sessions).grant_refund, Fact("SO-1", row)),
         "hold.requested": lambda row: run(lane.hold_order, HoldOrderInput("SO-1", "pay", "mallory", row)),
         "change.requested": lambda row: run(changes.change_order, ChangeInput("SO-1", "pay", row, 0)),

@@ -41,7 +41,7 @@ class Desk:
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
-        self.returning = ReturnActivities(sessions)
+        self.returning = ReturnActivities(sessions, 1)
         self.payments = PaymentActivities(sessions, SimulatedPaymentProvider(Memory()), tolerance_minor=1)
 
     async def sold(self, quantity: int = 2, *, delivered: int | None = None, days_ago: int = 1, **columns: Any) -> None:

@@ -105,7 +105,7 @@ async def test_what_goes_out_costs_what_was_shown_whatever_the_catalogue_says_la
     assert (again.content, again.headers["Idempotent-Replayed"]) == (answer.content, "true")
     other = await channel.post(RETURNS, json=an_exchange())
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    returning = ReturnActivities(api.database.sessions)
+    returning = ReturnActivities(api.database.sessions, 1)
     assert (await returning.open_return(ReturnStep(NUMBER, RETURN_NO))).state == "approved"
     found = {"line_id": "1", "resellable": 1}
     fact: ReturnFact = await received(api.database.sessions, found, return_no=RETURN_NO, order_no=NUMBER)

@@ -46,7 +46,7 @@ async def inbox_id(api: Api, message_id: str) -> int:
 
 
 async def open_return(api: Api, return_no: str = RETURN_NO) -> str | None:
-    return (await ReturnActivities(api.database.sessions).open_return(ReturnStep(NUMBER, return_no))).state
+    return (await ReturnActivities(api.database.sessions, 1).open_return(ReturnStep(NUMBER, return_no))).state
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_goods_are_taken_in_once(api: Api, approved: httpx.AsyncClient, as
     answer = await warehouse.post(f"{OWN}/receipt", json=a_receipt())
     assert (answer.status_code, answer.headers["Location"]) == (202, OWN)
     fact = ReturnFact(NUMBER, RETURN_NO, await inbox_id(api, f"return/{RETURN_NO}/receipt/W-1"))
-    assert (await ReturnActivities(api.database.sessions).receive_return(fact)).outcome == "applied"
+    assert (await ReturnActivities(api.database.sessions, 1).receive_return(fact)).outcome == "applied"
     again = await warehouse.post(f"{OWN}/receipt", json=a_receipt())
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (202, "true")
     done = (await approved.get(OWN)).json()
@@ -197,7 +197,7 @@ async def test_who_is_asked_about_a_return_finds_it_in_their_list_and_decides_it
     assert word.status_code == 202
     fact = Fact(NUMBER, int(word.json()["decision_id"]))
     assert (await ApprovalActivities(api.database.sessions).apply_decision(fact)).outcome == "effective"
-    assert (await ReturnActivities(api.database.sessions).settle_return(consent)).state == "approved"
+    assert (await ReturnActivities(api.database.sessions, 1).settle_return(consent)).state == "approved"
     late = await service.post(own, json={"decision": "reject", "comment": "no"}, headers={"Idempotency-Key": "late"})
     assert (late.status_code, late.json()["code"]) == (409, "approval_not_open")
     shown = (await channel.get(OWN)).json()

@@ -49,7 +49,7 @@ class Counter:
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
         self.provider = Provider()
-        self.returning = ReturnActivities(sessions)
+        self.returning = ReturnActivities(sessions, 1)
         self.payments = PaymentActivities(sessions, self.provider, tolerance_minor=1)
         self.orders = OrderActivities(sessions)
 

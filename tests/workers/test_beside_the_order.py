@@ -91,6 +91,20 @@ async def test_a_return_hears_what_is_about_it_and_begins_again_where_it_was_los
     assert await is_running(client.get_workflow_handle(workflow_id))
 
 
+async def test_a_return_that_runs_hears_without_harm_that_it_was_asked_for(
+    books: Books, client: Client, hand_over: HandOver
+) -> None:
+    placed = await books.place()
+    await end(books, placed.order_no)
+    workflow_id = return_workflow_id(return_number(placed.order_no, "A-1"))
+    asked = await commit(books, placed.order_no, "return.requested", workflow_id)
+    begun = []
+    for _time in range(2):
+        assert await hand_over.deliver_all([asked]) == 1
+        begun.append((await client.get_workflow_handle(workflow_id).describe()).run_id)
+    assert begun[0] == begun[1]
+
+
 async def test_a_return_passes_in_the_time_of_its_orders_flow(books: Books, client: Client) -> None:
     placed = await books.place()
     workflow_id = return_workflow_id(return_number(placed.order_no, "A-1"))

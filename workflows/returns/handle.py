@@ -3,7 +3,7 @@
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from workflows.order.contract import ORDERS_QUEUE, FactSignal
 from workflows.order.handle import RPC_TIMEOUT
@@ -24,7 +24,8 @@ class ReturnHandle:
 
         One that has ended begins again from what is on record, so no fact is lost; twice is once.
         """
-        signalled: dict[str, Any] = {}
+        # One that runs has what it began with; only a signal brings it more.
+        signalled: dict[str, Any] = {"id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING}
         if kind in RETURN_SIGNALS:
             signalled = {"start_signal": RETURN_SIGNALS[kind], "start_signal_args": [signal]}
         await self._client.start_workflow(
