@@ -231,20 +231,9 @@ def test_supervisor_adds_an_approval_by_mouse_and_orders_on_their_way_keep_their
     assert changed == set(larger)
     expect(rows.filter(has_text=larger[0])).to_contain_text("Case 1")
 
-    page.locator("[data-do=publish]").click()
-    page.locator("#sandbox-go").click()
-    expect(page.locator(".runs .tone-good").first).to_be_visible()
-    page.locator("#publish-reason").fill("big orders ask the general manager")
-    page.locator("#publish-go").click()
-    expect(page.locator("#board-said")).to_have_text("Published as version 2.")
+    publish(board, "big orders ask the general manager")
     nodes = town.ask("GET", "/v1/flows/normal/versions/2")["definition"]["nodes"]
-    assert nodes["branch"]["cases"] == [{"label": "Case 1", "when": "order.total_minor > 1000000", "next": "approval"}]
-    asked = nodes["approval"]
-    assert (asked["assignees"], asked["outcomes"]) == ([{"role": "gm"}], {"approved": "reserve", "rejected": "end"})
-    # 30 minutes are what a level has where nothing else is said.
-    assert [level["to"] for level in asked["escalate"]] == [[{"superior_of": "assignee"}]]
-    assert "timeout" not in asked
-
+    assert_asks_the_general_manager(nodes)
     new_goes_the_new_way(town, visitor, town.place("B-4", **LARGE))
     old_goes_the_old_way(town, visitor, larger[0])
     visitor.go("/flows/normal?before=1&after=2")
@@ -278,6 +267,25 @@ def ask_the_general_manager(board: DrawingBoard) -> None:
     expect(side.get_by_label("Time to answer Kind").first).to_have_value("M")
     side.locator(".field", has_text="Then asks").get_by_role("button", name="Add an item").last.click()
     expect(side.locator(".field", has_text="Then asks").get_by_label("Time to answer").first).to_have_value("30")
+
+
+def publish(board: DrawingBoard, reason: str) -> None:
+    """Run in the sandbox, and then published as the second version."""
+    board.page.locator("[data-do=publish]").click()
+    board.page.locator("#sandbox-go").click()
+    expect(board.page.locator(".runs .tone-good").first).to_be_visible()
+    board.page.locator("#publish-reason").fill(reason)
+    board.page.locator("#publish-go").click()
+    expect(board.page.locator("#board-said")).to_have_text("Published as version 2.")
+
+
+def assert_asks_the_general_manager(nodes: dict[str, Any]) -> None:
+    assert nodes["branch"]["cases"] == [{"label": "Case 1", "when": "order.total_minor > 1000000", "next": "approval"}]
+    asked = nodes["approval"]
+    assert (asked["assignees"], asked["outcomes"]) == ([{"role": "gm"}], {"approved": "reserve", "rejected": "end"})
+    # 30 minutes are what a level has where nothing else is said.
+    assert [level["to"] for level in asked["escalate"]] == [[{"superior_of": "assignee"}]]
+    assert "timeout" not in asked
 
 
 def new_goes_the_new_way(town: Town, visitor: Visitor, order_no: str) -> None:
