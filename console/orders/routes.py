@@ -13,10 +13,9 @@ from api.dependencies import ClientDep, SessionDep, SessionsDep, SettingsDep
 from api.fields import Key, Text
 from api.holds.schemas import DecisionTaken
 from api.inbox.door import HandOverDep
-from api.orders.cancelling import cancel
 from api.orders.lists import OrderQuery, list_page
 from api.orders.resolving import hold, resolve
-from api.orders.schemas import CancelOrder, HoldOrder, ResolveHold
+from api.orders.schemas import HoldOrder, ResolveHold
 from api.orders.seen import Seen
 from api.orders.streams import Following, a_place, follow
 from api.paging import Exchange
@@ -35,7 +34,6 @@ from store.listing.sight import order_in_sight
 router = APIRouter()
 Reader = Annotated[Visitor, allowed(Permission.ORDERS_READ)]
 Resolver = Annotated[Visitor, allowed(Permission.ORDERS_RESOLVE)]
-Canceller = Annotated[Visitor, allowed(Permission.ORDERS_CANCEL)]
 Line = Annotated[str, Form(max_length=4000)]
 _TYPES: Final = ("normal", "presale", "sample", "group_buy", "cross_border", "gift", "replacement")
 _PAGE: Final = 25
@@ -155,25 +153,6 @@ async def hold_order(
     except REFUSALS as refused:
         return await _shown(request, page, visitor, order_no, refused)
     return page.go(f"{HOME}orders/{order_no}", "The order will not be shipped before the hold is settled.")
-
-
-@router.post("/orders/{order_no}/cancel")
-async def cancel_order(
-    request: Request,
-    page: PageDep,
-    visitor: Canceller,
-    session: SessionDep,
-    settings: SettingsDep,
-    client: ClientDep,
-    order_no: Key,
-    reason: Line,
-) -> Response:
-    try:
-        seen = await _seen(session, visitor, order_no, settings)
-        await cancel(seen, client, CancelOrder.model_validate({"reason": reason.strip()}), None)
-    except REFUSALS as refused:
-        return await _shown(request, page, visitor, order_no, refused)
-    return page.go(f"{HOME}orders/{order_no}", "The order is being undone.")
 
 
 async def _seen(session: AsyncSession, visitor: Visitor, order_no: str, settings: Settings) -> Seen:

@@ -1,5 +1,6 @@
 """In a real browser, on the real stack: an approver decides; a supervisor draws, tries and publishes a flow."""
 
+import contextlib
 import json
 import os
 import re
@@ -97,15 +98,21 @@ def _row(external_id: str, quantity: int) -> str:
     return ",".join(cells.get(column, "") for column in COLUMNS)
 
 
-@pytest.fixture(scope="module")
-def town(open_dir: Path) -> Iterator[Town]:
-    data = open_dir / "console"
+@contextlib.contextmanager
+def open_town(data: Path) -> Iterator[Town]:
+    """A system of its own, with goods and one customer of rank; its carrier moves parcels by itself."""
     expect.set_options(timeout=PATIENCE_MS)
     with chromium() as browser, live_stack(data, carrier_autopilot="1") as stack:
         town = Town(browser, stack.facts, data)
         line = {"sku": "SKU-1", "quantity": 2000, "unit_cost_minor": 6000}
         town.ask("POST", "/v1/stock/receipts", json={"receipt_id": "R-1", "warehouse": "main", "lines": [line]})
         town.ask("PUT", "/v1/customers/C-7", json={"name": "<b>Wang</b>", "level": "VIP"})
+        yield town
+
+
+@pytest.fixture(scope="module")
+def town(open_dir: Path) -> Iterator[Town]:
+    with open_town(open_dir / "console") as town:
         yield town
 
 
