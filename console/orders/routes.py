@@ -1,5 +1,6 @@
 """Orders: finding them, one with its whole story while it goes on, and what a person may do to it."""
 
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -38,6 +39,9 @@ Line = Annotated[str, Form(max_length=4000)]
 _TYPES: Final = ("normal", "presale", "sample", "group_buy", "cross_border", "gift", "replacement")
 _PAGE: Final = 25
 _RETRY_MS: Final = 3000
+# What htmx takes for the last answer of those that it asks for every few seconds.
+_STOP_ASKING: Final = 286
+_LOOKED_AT_S: Final = 60
 
 
 class OrderSearch(OrderQuery):
@@ -80,9 +84,16 @@ async def show_order(request: Request, page: PageDep, visitor: Reader, order_no:
 
 
 @router.get("/orders/{order_no}/live")
-async def live_part(request: Request, page: PageDep, visitor: Reader, order_no: Key) -> Response:
-    """What of the page changes while one looks at it."""
-    return page.show("orders/live.html", visitor, seen=await sight_of(request, visitor, order_no))
+async def live_part(
+    request: Request,
+    page: PageDep,
+    visitor: Reader,
+    order_no: Key,
+    until: Annotated[int | None, Query(ge=0, le=2**40)] = None,
+) -> Response:
+    """What of the page changes while one looks at it; after the moment `until` a browser asks no more."""
+    status = 200 if until is None or time.time() < until else _STOP_ASKING
+    return page.show("orders/live.html", visitor, status, seen=await sight_of(request, visitor, order_no))
 
 
 @router.get("/orders/{order_no}/events", response_class=EventSourceResponse)
@@ -164,4 +175,5 @@ async def _shown(
 ) -> Response:
     status, trouble = (200, "") if refused is None else page.refusal(refused)
     seen = await sight_of(request, visitor, order_no)
-    return page.show("orders/one.html", visitor, status, seen=seen, trouble=trouble)
+    until_then = int(time.time()) + _LOOKED_AT_S
+    return page.show("orders/one.html", visitor, status, seen=seen, trouble=trouble, until_then=until_then)

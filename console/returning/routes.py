@@ -82,16 +82,14 @@ async def _one(desk: Desk, visitor: Visitor, return_no: str, refused: Exception 
     status, trouble = (200, "") if refused is None else desk.page.refusal(refused)
     async with desk.request.app.state.sessions() as session:
         found = await find_return(session, return_no, visitor.caller)
-        warehouses = [
-            one.code for one in await masters.page(session, Warehouse, None, _MOST, [col(Warehouse.active).is_(True)])
-        ]
+        rows = await masters.page(session, Warehouse, None, _MOST, [col(Warehouse.active).is_(True)])
     typed = (await desk.typed()).fields if refused else {}
     return desk.page.show(
         "acts/received.html",
         visitor,
         status,
         one=ReturnView.of(found, visitor.caller),
-        warehouses=[code for code in warehouses if visitor.caller.sees_warehouse(code)],
+        warehouses=[row.code for row in rows if visitor.caller.sees_warehouse(row.code)],
         reasons=RETURN_REASONS,
         receipt_id=typed.get("receipt_id") or new_key(),
         typed=typed,

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from cli.importing.orders import COLUMNS
+from cli.local_stack.children import wait_until
 from cli.password import LOGINS
 from tests.factories.requests import a_line, an_order
 from tests.fakes.chromium import Visitor, chromium
@@ -57,6 +58,10 @@ class Town:
         total = self.ask("GET", f"/v1/orders/{order_no}")["totals"]["total_minor"]
         payment = {"payment_id": f"P-{order_no}", "method": "alipay", "amount_minor": total, "currency": "CNY"}
         self.ask("POST", f"/v1/orders/{order_no}/payments", "finance", json=payment)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Waits for what happens by itself."""
+        assert wait_until(holds, PATIENCE_MS / 1000)
 
     def imports(self, quantities: Mapping[str, int]) -> dict[str, str]:
         """Orders over so many units at 113.00 each, through `orderflow import`; their numbers by the shop's names."""

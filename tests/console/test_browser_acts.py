@@ -55,7 +55,7 @@ def test_return_goes_from_the_wish_to_the_shelf_by_keyboard(town: Town) -> None:
     page.get_by_label("Units, at most 2").press_sequentially("1")
     page.keyboard.press("Tab")
     page.keyboard.type("It arrived")
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Show what it comes to").press("Enter")
     expect(page.get_by_text("1 come back")).to_be_visible()
     page.get_by_role("button", name="Announce it").press("Enter")
     expect(page.get_by_text("The return is announced.")).to_be_visible()
@@ -66,6 +66,10 @@ def test_return_goes_from_the_wish_to_the_shelf_by_keyboard(town: Town) -> None:
     warehouse.page.get_by_label("Resellable").press_sequentially("1")
     warehouse.page.keyboard.press("Enter")
     expect(warehouse.page.get_by_text("What came in is on record.")).to_be_visible()
+    expect(warehouse.page.locator("tbody .num").nth(2)).to_have_text("1")
+    number = warehouse.page.url.rpartition("/")[2].removesuffix("/receipt")
+    town.until(lambda: town.ask("GET", f"/v1/returns/{number}")["state"] == "closed")
+    visitor.go(f"/orders/{order_no}")
     expect(page.locator("a.row[href*='/returns/'] .badge")).to_have_text("Closed")
     expect(page.locator(".row", has_text="Refund")).to_contain_text("113")
     assert [*visitor.complaints, *warehouse.complaints] == []
@@ -104,9 +108,8 @@ def test_amounts_of_conditions_have_the_decimals_of_their_currency(town: Town) -
     for code, minor in said.items():
         side.locator(".condition-row").nth(2).get_by_label("Result").fill(code)
         side.locator(".condition-row").nth(2).get_by_label("Result").press("Enter")
-        expect(side.locator(".condition > code")).to_contain_text(
-            f"order.total_minor > {minor} && order.currency == '{code}'"
-        )
+        condition = f"order.total_minor > {minor} && order.currency == '{code}'"
+        expect(side.locator(".condition > code")).to_contain_text(condition)
         expect(side.locator(".condition-row").nth(1).get_by_label("Result")).to_have_value("10000")
         expect(side.locator(".condition-row").nth(1)).to_contain_text(code)
     assert visitor.complaints == []
