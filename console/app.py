@@ -30,6 +30,7 @@ from console.guard import HOME, NotEntered, PasswordDue, no_forgery, refuse_unde
 from console.home import routes as home
 from console.lane import routes as lane
 from console.login import routes as login
+from console.login.doorkeeper import Doorkeeper
 from console.moving import routes as moving
 from console.orders import routes as orders
 from console.pages import Page
@@ -63,6 +64,7 @@ def create_pages(api: FastAPI) -> FastAPI:
     """The pages, on the database and the Temporal of the API that they lie beside."""
     pages = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=[Depends(no_forgery)])
     pages.state = api.state
+    pages.state.doorkeeper = Doorkeeper()
     pages.exception_handler(NotEntered)(_to_login)
     pages.exception_handler(PasswordDue)(_to_password)
     for refused in (Refused, DomainError, HTTPException, RequestValidationError):
