@@ -132,7 +132,7 @@ def create_app(
         telemetry={"tracing": bool(settings.otlp_endpoint), "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.settings, app.state.principals, app.state.hand_over = settings, PrincipalCache(), None
-    app.state.flows, app.state.streams = FlowsInForce(), Streams()
+    app.state.flows, app.state.streams, app.state.keyring = FlowsInForce(), Streams(), settings.keyring
     app.state.figures = Figures(settings.metrics_interval_s)
     app.state.batch_gate = asyncio.Semaphore(ITEMS_AT_ONCE)
     app.state.given_engine, app.state.given_temporal = engine, temporal

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from api.problem import Refused
 from domain.access import Permission, Principal
 from runtime.database import Sessions
+from runtime.keyring import KeyRing
 from runtime.settings import Settings
 from store import access
 
@@ -108,6 +109,10 @@ def _settings(request: Request) -> Any:
     return request.app.state.settings
 
 
+def _keys(request: Request) -> Any:
+    return request.app.state.keyring
+
+
 def _client(request: Request) -> Any:
     return request.app.state.temporal
 
@@ -118,6 +123,7 @@ SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]
 SnapshotDep = Annotated[AsyncSession, Depends(_snapshot, scope="function")]
 SessionsDep = Annotated[Sessions, Depends(_sessions)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+KeysDep = Annotated[KeyRing, Depends(_keys)]
 ClientDep = Annotated[Client | None, Depends(_client)]
 
 

@@ -52,7 +52,8 @@ def _validate(document: dict[str, Any]) -> None:
         raise RuntimeError("the flow should be sound")
 
 
-def _backtest() -> None:
+def with_approval() -> dict[str, Any]:
+    """The normal flow in which big orders ask the general manager."""
     document = _normal()
     big = {"label": "big", "when": "order.total_minor > 1000000", "next": "gm"}
     document["nodes"] |= {
@@ -64,8 +65,12 @@ def _backtest() -> None:
         },
     }
     document["nodes"]["check"]["next"] = "size"
+    return document
+
+
+def _backtest() -> None:
     live = list(builtin_flows())
-    drafted, done = replaced(live, parse_definition(document)), Backtest()
+    drafted, done = replaced(live, parse_definition(with_approval())), Backtest()
     for at in range(_ORDERS):
         done.compare(f"SO{at}", {**PLAIN_ORDER, "order.total_minor": at * 200}, live, drafted)
 

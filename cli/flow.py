@@ -86,7 +86,7 @@ def publish(
     starts_at: TimeOption = None,
     replace_draft: ReplaceOption = False,
 ) -> None:
-    """Save a flow as the draft, run it in the sandbox, and publish it if it has passed. Safe to run again.
+    """Save a sound flow as the draft, run it in the sandbox, and publish it if it has passed. Safe to run again.
 
     Exit status: 0 it is published; 3 it has problems or has not passed.
     """
@@ -94,11 +94,13 @@ def publish(
     key = document["key"]
     terms = {"channels": channel or None, "percent": percent, "starts_at": starts_at}
     with _calling(api, token, data) as client:
-        draft = _drawn(client, key, document, replace=replace_draft)
-        if draft["problems"]:
-            for one in draft["problems"]:
+        # Asked before anything is saved, with the flows that it calls: a file with faults replaces no draft.
+        problems = _answer(client.post("/v1/flows:validate", json={"definition": document}))["problems"]
+        if problems:
+            for one in problems:
                 typer.echo(f"{one['node'] or '(flow)'}: {one['code']}: {one['message']}", err=True)
             raise typer.Exit(REFUSED)
+        draft = _drawn(client, key, document, replace=replace_draft)
         run = _answer(client.post(f"/v1/flows/{key}/draft/sandbox", json={}))
         for script in run["scripts"]:
             typer.echo(f"{'passed' if script['passed'] else 'FAILED'}: {script['name']} -> {script['result']}")

@@ -21,6 +21,7 @@ from cli import (
     openapi,
     password,
     recover,
+    reseal,
     serve,
 )
 from cli.bench.command import bench
@@ -43,6 +44,7 @@ app.command("token")(access.token)
 app.command("password")(password.password)
 app.command("check")(check.check)
 app.command("recover")(recover.recover)
+app.command("reseal")(reseal.reseal)
 app.command("bench")(bench)
 app.command("doctor")(doctor.doctor)
 app.command("openapi")(openapi.openapi)

@@ -22,18 +22,27 @@ from api.app import create_app as create_api
 from api.errors import is_temporal_away, request_id_of
 from api.problem import Refused
 from console.approvals import routes as approvals
+from console.cancelling import routes as cancelling
+from console.changing import routes as changing
 from console.flows import routes as flows
 from console.flows.door import create_door
 from console.guard import HOME, NotEntered, PasswordDue, no_forgery, refuse_undeclared_pages
 from console.home import routes as home
 from console.lane import routes as lane
 from console.login import routes as login
+from console.login.doorkeeper import Doorkeeper
+from console.moving import routes as moving
 from console.orders import routes as orders
 from console.pages import Page
+from console.refunding import routes as refunding
+from console.returning import routes as returning
 from domain.errors import DomainError
 from runtime.settings import Settings, load_settings
 
-ROUTERS: Final = (home.router, login.router, orders.router, approvals.router, lane.router, flows.router)
+ROUTERS: Final = (
+    *(home.router, login.router, orders.router, approvals.router, lane.router, flows.router),
+    *(changing.router, cancelling.router, refunding.router, returning.router, moving.router),
+)
 _STATIC: Final = Path(__file__).parent / "static"
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +64,7 @@ def create_pages(api: FastAPI) -> FastAPI:
     """The pages, on the database and the Temporal of the API that they lie beside."""
     pages = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=[Depends(no_forgery)])
     pages.state = api.state
+    pages.state.doorkeeper = Doorkeeper()
     pages.exception_handler(NotEntered)(_to_login)
     pages.exception_handler(PasswordDue)(_to_password)
     for refused in (Refused, DomainError, HTTPException, RequestValidationError):

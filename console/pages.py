@@ -129,7 +129,10 @@ class Page:
             answer = domain_answer(refused)
             return answer.status, self.words.text(answer.detail)
         if isinstance(refused, ValidationError):
-            fields = sorted({self.words.code("field", error["loc"][0]) for error in refused.errors() if error["loc"]})
+            errors = refused.errors(include_input=False)
+            fields = sorted({self.words.code("field", error["loc"][0]) for error in errors if error["loc"]})
+            if not fields:
+                return 422, " ".join(self.words.text(error["msg"]) for error in errors)
             return 422, self.words.text("Please check: {fields}.", fields=", ".join(fields))
         raise refused
 

@@ -25,6 +25,7 @@ class Permission(StrEnum):
     STOCK_RECEIVE = "stock:receive"
     SHIPPING_READ = "shipping:read"
     SHIPPING_REPORT = "shipping:report"
+    CUSTOMS_DECLARE = "customs:declare"
     INVOICES_READ = "invoices:read"
     LEDGER_READ = "ledger:read"
     PRODUCTS_READ = "products:read"
@@ -185,6 +186,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.STOCK_READ,
             Permission.SHIPPING_READ,
             Permission.SHIPPING_REPORT,
+            Permission.CUSTOMS_DECLARE,
             Permission.INVOICES_READ,
             Permission.PRODUCTS_READ,
             Permission.PRODUCTS_WRITE,

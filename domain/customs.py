@@ -19,7 +19,9 @@ class DocumentState(StrEnum):
     REJECTED = "rejected"
 
 
-OF_BUYER = ("buyer_name", "buyer_id_no")
+IDENTITY = "buyer_id_no"
+"""What no page, log or message shows in plain: the number of the buyer's identity card or passport."""
+OF_BUYER = ("buyer_name", IDENTITY)
 OF_LINE = ("hs_code", "origin", "unit")
 
 

@@ -1,7 +1,7 @@
 """Money as integer minor units, and the only places where an amount is rounded, split, converted, read or written."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, FloatOperation, InvalidOperation, Overflow
 from functools import cache
@@ -105,6 +105,11 @@ def _exponents() -> dict[str, int]:
         if until is None and is_tender
     }
     return {code: _ISO_EXPONENTS.get(code, get_currency_precision(code)) for code in in_use}
+
+
+def exponents() -> Mapping[str, int]:
+    """Every currency in use, and the number of its decimals."""
+    return _exponents()
 
 
 def is_currency(code: str) -> bool:

@@ -11,9 +11,12 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runtime.keyring import KeyRing, UnusableKeys
+
 PREFIX: Final = "ORDERFLOW_"
 # Public on purpose: lets anyone sign test webhooks for a local stack. Refused when env=prod.
 DEVELOPMENT_WEBHOOK_SECRET: Final = "whsec_b3JkZXJmbG93LWRldmVsb3BtZW50LXNlY3JldA=="  # noqa: S105
+DEVELOPMENT_DATA_KEY: Final = "b3JkZXJmbG93LWRldmVsb3BtZW50LWRhdGEta2V5LTE="
 
 
 class UnusableSettings(Exception):
@@ -35,6 +38,9 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=1, le=65535)
     max_body_bytes: int = Field(1_048_576, ge=1024)
+    data_keys: dict[str, SecretStr] = Field(
+        default_factory=dict, description="JSON: name to 32 bytes in base64; the first encrypts, all of them open"
+    )
     console: bool = Field(True, description="serve the web pages for people under /console")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool | None = Field(None, description="unset: JSON in prod, console in dev")
@@ -83,11 +89,12 @@ class Settings(BaseSettings):
         return {
             "carrier_webhook_secret": DEVELOPMENT_WEBHOOK_SECRET,
             "payment_webhook_secrets": {"simulated": DEVELOPMENT_WEBHOOK_SECRET},
+            "data_keys": {"development": DEVELOPMENT_DATA_KEY},
         } | given
 
     @model_validator(mode="after")
     def refuse_what_cannot_work(self) -> Self:
-        problems = list(self._missing_addresses())
+        problems = [*self._missing_addresses(), *self._unusable_data_keys()]
         if self.env == "prod":
             problems += self._unfit_for_production()
         if problems:
@@ -101,6 +108,18 @@ class Settings(BaseSettings):
     def masked(self) -> dict[str, Any]:
         """Every setting in force, JSON-ready, with `**********` for each secret that is set."""
         return self.model_dump(mode="json")
+
+    @property
+    def keyring(self) -> KeyRing:
+        """The keys of what is kept encrypted."""
+        return KeyRing.of({name: key.get_secret_value() for name, key in self.data_keys.items()})
+
+    def _unusable_data_keys(self) -> list[str]:
+        try:
+            _ = self.keyring
+        except UnusableKeys as unusable:
+            return [f"{PREFIX}DATA_KEYS: {unusable}"] if self.data_keys else []
+        return []
 
     def _missing_addresses(self) -> list[str]:
         parties = {
@@ -126,6 +145,9 @@ class Settings(BaseSettings):
             problems.append(f"{PREFIX}CARRIER_WEBHOOK_SECRET must be set to a secret of your own when env=prod")
         if not self.payment_webhook_secrets or not all(map(_is_own_secret, self.payment_webhook_secrets.values())):
             problems.append(f"{PREFIX}PAYMENT_WEBHOOK_SECRETS must hold secrets of your own when env=prod")
+        known = {key.get_secret_value() for key in self.data_keys.values()}
+        if not known or DEVELOPMENT_DATA_KEY in known:
+            problems.append(f"{PREFIX}DATA_KEYS must hold keys of your own when env=prod: name to 32 bytes in base64")
         problems += [
             f"{PREFIX}{name.upper()} must be chosen when env=prod (http, or simulated knowingly)"
             for name in ("carrier", "einvoice", "payment_provider")

@@ -117,6 +117,11 @@ async def find(session: AsyncSession, source: str, message_id: str) -> InboxMess
     return (await session.exec(select(InboxMessage).where(same))).one_or_none()
 
 
+async def body_of(session: AsyncSession, inbox_id: int) -> str:
+    """The message's body, as it is kept."""
+    return (await session.get_one(InboxMessage, inbox_id)).body
+
+
 async def of_order(session: AsyncSession, inbox_id: int, order_no: str) -> InboxMessage | None:
     """The order's message, or None: then whoever named it did not come through our door."""
     if not 0 < inbox_id <= _LARGEST_ID:

@@ -27,9 +27,12 @@ from domain.flow.vocabulary import (
     QUEUES,
     ROLES,
 )
+from domain.money import exponents
 from domain.working_calendar import CALENDARS
 from models.columns import now
-from store import flows
+from models.masters import LegalEntity
+from store import flows, masters
+from store.defaults import ENTITY
 from store.listing import flows as listing
 
 router = APIRouter(tags=["flows"])
@@ -112,6 +115,9 @@ class Vocabulary(BaseModel):
     results: list[str]
     subflows: list[SubflowView]
     limits: Limits
+    # Amounts of conditions are in the smallest unit of their currency, that of the books unless another one is named.
+    currency: str
+    decimals: dict[str, int]
 
 
 @router.get("/v1/flow-vocabulary", summary="What a flow may be made of")
@@ -153,6 +159,8 @@ async def get_flow_vocabulary(_caller: Reader, session: SessionDep) -> Vocabular
         core_steps=[CoreView(name=step.name, steps=sorted(step.steps)) for step in CORE_STEPS],
         subflows=await _subflows(session),
         limits=Limits(nodes=MAX_NODES, condition_characters=MAX_LENGTH, bytes=MAX_BYTES),
+        currency=(await masters.get(session, LegalEntity, ENTITY)).functional_currency,
+        decimals=dict(exponents()),
     )
 
 

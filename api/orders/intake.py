@@ -1,8 +1,9 @@
 """From a request to an order that is ours: priced, placed and committed, whichever door it came through."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -14,6 +15,8 @@ from api.inbox.door import send
 from api.inbox.hand_over import ORDER_PLACED, HandOver
 from api.orders.schemas import LineSent, PlaceOrder
 from api.problem import FieldProblem, Refused, in_body, unprocessable
+from api.verbatim import text_of
+from domain.customs import IDENTITY
 from domain.errors import DomainError
 from domain.flow.definition import FlowDefinition
 from domain.flow.releases import Release, flows_for
@@ -23,8 +26,9 @@ from domain.order_number import order_number
 from domain.pricing import Discount, FundedBy, OrderLineValue, PricedOrder, SoldAs, price_order
 from models.columns import now
 from runtime.database import Sessions
-from store import flows, placing
-from store.inbox import Incoming
+from runtime.keyring import KeyRing
+from store import flows, identity, inbox, placing
+from store.inbox import Incoming, MessageDiffers
 from store.placing import OrderDraft, Placed
 
 _FLOWS_KEPT_S: Final = 10.0
@@ -87,21 +91,41 @@ class Intake:
     sessions: Sessions
     hand_over: HandOver | None
     flows: FlowsInForce
+    keys: KeyRing
 
     async def place(self, submission: Submission, sender: Sender) -> Placed:
         """Afterwards the order is committed, once, and on its way to Temporal. Raises Refused and MessageDiffers."""
-        draft = draft_of(submission, sender)
-        message = _message(submission, sender)
+        kept = _sealed(submission, self.keys)
+        draft, message = draft_of(kept, sender), _message(kept, sender)
         async with self.sessions() as session, session.begin():
             placed = await placing.place(session, draft, message, await self.flows.get(session, draft))
+            if placed.repeated:
+                await self._same_buyer(session, submission, placed)
         if not placed.repeated:
             send(self.hand_over, placed.inbox_id, message)
         return placed
 
+    async def _same_buyer(self, session: AsyncSession, submission: Submission, placed: Placed) -> None:
+        """Numbers are no part of a fingerprint, from which they could be guessed. Raises MessageDiffers."""
+        number = (submission.order.customs or {}).get(IDENTITY)
+        if number is None or number.isspace():
+            return
+        if not identity.same_number(self.keys, await inbox.body_of(session, placed.inbox_id), number):
+            raise MessageDiffers(message_id=submission.external_id)
+
+
+def _sealed(submission: Submission, keys: KeyRing) -> Submission:
+    """As it was sent, but for the buyer's identity number: nobody keeps that in plain."""
+    if IDENTITY not in (submission.order.customs or {}):
+        return submission
+    hidden = identity.sealed(keys, submission.order.customs)
+    order = submission.order.model_copy(update={"customs": hidden})
+    return replace(submission, order=order, body=text_of(json.loads(submission.body) | {"customs": hidden}))
+
 
 def _intake(request: Request) -> Intake:
     state = request.app.state
-    return Intake(state.sessions, state.hand_over, state.flows)
+    return Intake(state.sessions, state.hand_over, state.flows, state.keyring)
 
 
 IntakeDep = Annotated[Intake, Depends(_intake)]

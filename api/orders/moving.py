@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 
 from api.dependencies import ClientDep, SessionDep, SettingsDep, requires
 from api.fields import Body, Key, LongText
@@ -57,6 +57,11 @@ async def _to_move(order_no: Key, caller: Mover, session: SessionDep, settings: 
 @router.post("/v1/orders/{order_no}/flow", summary="Move a held order to another version of its flow")
 async def move_order(seen: Annotated[Seen, Depends(_to_move)], body: MoveBody, key: KeyDep, client: ClientDep) -> Moved:
     """It goes on at the node that stands for the one it is held at. 409: it is not held, or may not go on there."""
+    return await move(seen, client, body, key)
+
+
+async def move(seen: Seen, client: Client | None, body: MoveBody, key: str | None) -> Moved:
+    """The order, as it goes on in that version. Raises FlowNotFound; Refused (409) with what speaks against it."""
     flow_key = seen.order.flow_key
     request = await _request(seen, body, key)
     await seen.let_go()

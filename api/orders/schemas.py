@@ -7,6 +7,7 @@ from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationEr
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from api.fields import Body, Currency, JsonObject, Key, LongText, Moment, Quantity, Text, Word
+from domain.customs import IDENTITY
 from domain.exchanging import RESERVED
 
 MAX_LINES: Final = 500
@@ -117,8 +118,11 @@ class PlaceOrder(Body):
 
     @property
     def meaning(self) -> dict[str, Any]:
-        """What two equal requests share: what was said, however it was spelled."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """What two equal requests share: what was said, however it was spelled; the buyer's identity number apart."""
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        if self.customs and IDENTITY in self.customs:
+            said["customs"] = {**self.customs, IDENTITY: None}
+        return said
 
 
 class OrderBatch(Body):
@@ -168,6 +172,10 @@ class HoldOrder(Body):
     owner_role: Literal["sales", "service", "warehouse", "finance", "operations"] | None = None
 
 
+def _may_be_identity(number: Any) -> bool:
+    return isinstance(number, str) and len(number) <= 64
+
+
 def _kept(error: Any) -> InitErrorDetails:
     # Only the words of an error survive being raised again, so they are taken over as they are, braces and all.
     words = PydanticCustomError(error["type"], "{detail}", {"detail": error["msg"]})
@@ -180,6 +188,9 @@ def _problem(code: Any, detail: Any, *loc: str | int) -> InitErrorDetails:
 
 def _contradictions(sent: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
     """What the parts of an order say against each other, as far as it can be read before they are checked."""
+    customs = sent.get("customs")
+    if isinstance(customs, Mapping) and not _may_be_identity(customs.get(IDENTITY, "")):
+        yield _problem("string_type", "The number of the buyer's identity is a text of at most 64", "customs", IDENTITY)
     if str(sent.get("external_id", "")).startswith(RESERVED):
         yield _problem("external_id_reserved", "Orders that replace goods are called like this", "external_id")
     given = sent.get("lines")

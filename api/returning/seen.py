@@ -34,14 +34,14 @@ Receiver = Annotated[Principal, requires(Permission.STOCK_RECEIVE)]
 
 
 async def _to_read(return_no: Key, caller: Reader, session: SnapshotDep) -> SeenReturn:
-    return SeenReturn(await _found(session, return_no, caller), caller, session)
+    return SeenReturn(await find_return(session, return_no, caller), caller, session)
 
 
 async def _to_receive(return_no: Key, caller: Receiver, session: SessionDep) -> SeenReturn:
-    return SeenReturn(await _found(session, return_no, caller), caller, session)
+    return SeenReturn(await find_return(session, return_no, caller), caller, session)
 
 
-async def _found(session: AsyncSession, return_no: str, caller: Principal) -> ReturnWithLines:
+async def find_return(session: AsyncSession, return_no: str, caller: Principal) -> ReturnWithLines:
     """The return; the wish for it, as it came, until its workflow has begun. Raises ReturnNotFound."""
     try:
         return await returning.in_sight(session, return_no, caller)

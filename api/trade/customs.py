@@ -5,14 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from api.dependencies import SessionDep, requires
+from api.dependencies import KeysDep, SessionDep, requires
 from api.fields import Body, Key, Moment, Text
 from api.inbox.door import HandOverDep, take
 from api.orders.seen import Seen, ToChange, ToRead
 from domain import customs
 from domain.access import Permission, Principal
 from domain.customs import Document, DocumentState
-from store import events, orders, trade
+from runtime.keyring import KeyRing
+from store import events, identity, orders, trade
 from store.events import Event
 from store.inbox import Incoming
 from store.listing.sight import order_in_sight
@@ -33,7 +34,7 @@ class CustomsData(Body):
     """What customs ask of the buyer and of each line, by its id."""
 
     buyer_name: Text
-    buyer_id_no: Text
+    buyer_id_no: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")]
     lines: Annotated[dict[str, LineData], Field(min_length=1, max_length=500)]
 
 
@@ -54,9 +55,14 @@ class DocumentView(BaseModel):
 
 
 class CustomsView(BaseModel):
-    """What is still missing, what customs have said of each document, and whether the order is cleared."""
+    """What is still missing, what customs have said of each document, and whether the order is cleared.
+
+    The buyer's number is masked for everybody but those who declare to customs.
+    """
 
     order_no: str
+    buyer_name: str | None
+    buyer_id_no: str | None
     missing: list[str]
     documents: list[DocumentView]
     cleared: bool
@@ -73,20 +79,20 @@ async def _to_report(order_no: Key, caller: Reporter, session: SessionDep) -> Se
 
 
 @router.get("/v1/orders/{order_no}/customs", summary="How an order stands with customs")
-async def get_customs(seen: ToRead) -> CustomsView:
-    return await _shown(seen)
+async def get_customs(seen: ToRead, keys: KeysDep) -> CustomsView:
+    return await _shown(seen, keys)
 
 
 @router.put("/v1/orders/{order_no}/customs", summary="Tell what customs ask for")
-async def put_customs(seen: ToChange, body: CustomsData) -> CustomsView:
+async def put_customs(seen: ToChange, body: CustomsData, keys: KeysDep) -> CustomsView:
     """An order that is held for it goes on once somebody retries it."""
     order = await orders.lock(seen.session, seen.order_no)
-    order.customs = body.model_dump(mode="json")
+    order.customs = identity.sealed(keys, body.model_dump(mode="json"))
     told: dict[str, Any] = {"lines": len(body.lines)}
     await events.record(seen.session, order, Event("customs.told", told, actor=seen.caller.actor))
     await seen.session.commit()
     await seen.read_again()
-    return await _shown(seen)
+    return await _shown(seen, keys)
 
 
 @router.post("/v1/orders/{order_no}/customs/reports", status_code=202, summary="Report what customs say")
@@ -108,12 +114,15 @@ async def report_customs(
     return ReportTaken(order_no=seen.order_no, report_id=body.report_id, repeated=receipt.repeated)
 
 
-async def _shown(seen: Seen) -> CustomsView:
+async def _shown(seen: Seen, keys: KeyRing) -> CustomsView:
     lines = await orders.lines(seen.session, seen.order_no)
     known = await trade.documents(seen.session, seen.order_no)
+    number = identity.number_of(keys, seen.order.customs)
     shown = [DocumentView.model_validate(known[name].model_dump()) for name in sorted(known)]
     return CustomsView(
         order_no=seen.order_no,
+        buyer_name=(seen.order.customs or {}).get("buyer_name") if seen.caller.sees_contact else None,
+        buyer_id_no=number if seen.caller.may(Permission.CUSTOMS_DECLARE) else identity.masked(number),
         missing=customs.missing(seen.order.customs, [one.line_id for one in lines if one.quantity > one.cancelled]),
         documents=shown,
         cleared=trade.CUSTOMS_CLEARED in seen.order.came,

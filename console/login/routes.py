@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.dependencies import SessionDep, SessionsDep
 from console.guard import HOME, SESSION, VISIT, OpenlyVisited, begin_visit, keep, open_to_all
+from console.login.doorkeeper import Doorkeeper
 from console.login.passwords import enter, hashed, is_right, weakness
 from console.pages import PageDep
 from console.words import KEPT
@@ -31,9 +32,13 @@ async def login_page(page: PageDep, request: Request, next: Next = HOME) -> Resp
 async def log_in(
     page: PageDep, request: Request, sessions: SessionsDep, person: Secret, password: Secret, next: Secret = HOME
 ) -> Response:
-    """The same answer for a wrong password, an unknown person and one that is locked."""
-    token = await enter(sessions, person.strip(), password) if "\x00" not in person else None
+    """The same answer for a wrong password, an unknown person, one that is locked, and an address that guesses."""
+    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+    address = request.client.host if request.client else ""
+    tried = "\x00" not in person and doorkeeper.lets_try(address)
+    token = await enter(sessions, person.strip(), password) if tried else None
     if token is None:
+        doorkeeper.note_failure(address)
         trouble = page.words.text("Name or password is wrong, or there were too many attempts: then wait half an hour.")
         return page.show("login.html", None, 401, next=next, person_id=person, trouble=trouble)
     response = page.go(next)

@@ -1,5 +1,6 @@
 """Orders: finding them, one with its whole story while it goes on, and what a person may do to it."""
 
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -13,10 +14,9 @@ from api.dependencies import ClientDep, SessionDep, SessionsDep, SettingsDep
 from api.fields import Key, Text
 from api.holds.schemas import DecisionTaken
 from api.inbox.door import HandOverDep
-from api.orders.cancelling import cancel
 from api.orders.lists import OrderQuery, list_page
 from api.orders.resolving import hold, resolve
-from api.orders.schemas import CancelOrder, HoldOrder, ResolveHold
+from api.orders.schemas import HoldOrder, ResolveHold
 from api.orders.seen import Seen
 from api.orders.streams import Following, a_place, follow
 from api.paging import Exchange
@@ -35,11 +35,13 @@ from store.listing.sight import order_in_sight
 router = APIRouter()
 Reader = Annotated[Visitor, allowed(Permission.ORDERS_READ)]
 Resolver = Annotated[Visitor, allowed(Permission.ORDERS_RESOLVE)]
-Canceller = Annotated[Visitor, allowed(Permission.ORDERS_CANCEL)]
 Line = Annotated[str, Form(max_length=4000)]
 _TYPES: Final = ("normal", "presale", "sample", "group_buy", "cross_border", "gift", "replacement")
 _PAGE: Final = 25
 _RETRY_MS: Final = 3000
+# What htmx takes for the last answer of those that it asks for every few seconds.
+_STOP_ASKING: Final = 286
+_LOOKED_AT_S: Final = 60
 
 
 class OrderSearch(OrderQuery):
@@ -82,9 +84,16 @@ async def show_order(request: Request, page: PageDep, visitor: Reader, order_no:
 
 
 @router.get("/orders/{order_no}/live")
-async def live_part(request: Request, page: PageDep, visitor: Reader, order_no: Key) -> Response:
-    """What of the page changes while one looks at it."""
-    return page.show("orders/live.html", visitor, seen=await sight_of(request, visitor, order_no))
+async def live_part(
+    request: Request,
+    page: PageDep,
+    visitor: Reader,
+    order_no: Key,
+    until: Annotated[int | None, Query(ge=0, le=2**40)] = None,
+) -> Response:
+    """What of the page changes while one looks at it; after the moment `until` a browser asks no more."""
+    status = 200 if until is None or time.time() < until else _STOP_ASKING
+    return page.show("orders/live.html", visitor, status, seen=await sight_of(request, visitor, order_no))
 
 
 @router.get("/orders/{order_no}/events", response_class=EventSourceResponse)
@@ -157,25 +166,6 @@ async def hold_order(
     return page.go(f"{HOME}orders/{order_no}", "The order will not be shipped before the hold is settled.")
 
 
-@router.post("/orders/{order_no}/cancel")
-async def cancel_order(
-    request: Request,
-    page: PageDep,
-    visitor: Canceller,
-    session: SessionDep,
-    settings: SettingsDep,
-    client: ClientDep,
-    order_no: Key,
-    reason: Line,
-) -> Response:
-    try:
-        seen = await _seen(session, visitor, order_no, settings)
-        await cancel(seen, client, CancelOrder.model_validate({"reason": reason.strip()}), None)
-    except REFUSALS as refused:
-        return await _shown(request, page, visitor, order_no, refused)
-    return page.go(f"{HOME}orders/{order_no}", "The order is being undone.")
-
-
 async def _seen(session: AsyncSession, visitor: Visitor, order_no: str, settings: Settings) -> Seen:
     return Seen(await order_in_sight(session, order_no, visitor.caller), visitor.caller, session, settings.time_scale)
 
@@ -185,4 +175,5 @@ async def _shown(
 ) -> Response:
     status, trouble = (200, "") if refused is None else page.refusal(refused)
     seen = await sight_of(request, visitor, order_no)
-    return page.show("orders/one.html", visitor, status, seen=seen, trouble=trouble)
+    until_then = int(time.time()) + _LOOKED_AT_S
+    return page.show("orders/one.html", visitor, status, seen=seen, trouble=trouble, until_then=until_then)

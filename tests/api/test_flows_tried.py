@@ -94,6 +94,8 @@ async def test_designer_is_told_what_a_flow_may_be_made_of(supervisor: httpx.Asy
     assert {"name": "gm", "people": 1} in found["roles"]
     total = next(one for one in found["facts"] if one["name"] == "order.total_minor")
     assert (total["type"], total["title"]["zh"]) == ("int", "订单金额(分)")
+    decimals = {code: found["decimals"][code] for code in ("CNY", "JPY", "KWD")}
+    assert (found["currency"], decimals) == ("CNY", {"CNY": 2, "JPY": 0, "KWD": 3})
 
 
 async def test_validating_keeps_nothing(supervisor: httpx.AsyncClient) -> None:

@@ -113,7 +113,8 @@ async def _prepare(sessions: Sessions) -> None:
         await session.flush()
         await access.add_key(session, "fuzz", _Key.token, Grant())
     order = PlaceOrder.model_validate(an_order())
-    await Intake(sessions, None, FlowsInForce()).place(Submission(order, "{}"), Sender("fuzz", "api", sets_prices=True))
+    intake = Intake(sessions, None, FlowsInForce(), Settings().keyring)
+    await intake.place(Submission(order, "{}"), Sender("fuzz", "api", sets_prices=True))
 
 
 @_TRIED.parametrize()

@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import select
 
 from console.guard import SESSION
+from console.login.doorkeeper import Doorkeeper
 from models.access import Person
 from models.columns import now
 from models.login import ConsoleSession, Password
@@ -23,6 +24,41 @@ async def _try(visit: Visit, person: str, password: str) -> tuple[int, str]:
     await browser.get("/login")
     answer = await browser.post("/login", person=person, password=password)
     return answer.status_code, answer.text.replace(person, "").replace(browser.csrf, "")
+
+
+def test_address_that_fails_often_waits_and_others_do_not() -> None:
+    clock = [0.0]
+    keeper = Doorkeeper(2, 900, lambda: clock[0])
+    for _ in range(2):
+        assert keeper.lets_try("192.0.2.1")
+        keeper.note_failure("192.0.2.1")
+        keeper.note_failure("2001:db8::1")
+    assert [keeper.lets_try(one) for one in ("192.0.2.1", "2001:db8::ffff", "192.0.2.2", "2001:db8:0:1::1", "")] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    clock[0] = 900.0
+    assert keeper.lets_try("192.0.2.1")
+
+
+async def test_address_that_guesses_at_many_accounts_is_not_let_in_with_the_right_word(api: Api, visit: Visit) -> None:
+    api.app.state.doorkeeper = Doorkeeper(3)
+    for guessed in ("gm", "ceo", "nobody"):
+        browser = visit(guessed)
+        await browser.get("/login")
+        assert (await browser.post("/login", person=guessed, password="password1234")).status_code == 401
+    stopped = visit("sales")
+    await stopped.get("/login")
+    answer = await stopped.post("/login", person="sales", password=PASSWORD)
+    assert (answer.status_code, "too many attempts" in answer.text) == (401, True)
+    elsewhere = visit("sales")
+    transport = httpx.ASGITransport(api.app, client=("192.0.2.7", 4711))
+    elsewhere.http = httpx.AsyncClient(transport=transport, base_url="http://orderflow.test", follow_redirects=True)
+    await elsewhere.log_in()
+    await elsewhere.http.aclose()
 
 
 async def test_person_logs_in_sees_their_page_and_logs_out_for_good(api: Api, visit: Visit) -> None:

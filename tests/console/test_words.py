@@ -3,15 +3,18 @@
 import ast
 import re
 from collections.abc import Iterator
+from typing import get_args
 
 from console.words import Words, catalogue
 from domain.approval import ApprovalState, Outcome
-from domain.flow.nodes import Choice
+from domain.flow.nodes import Choice, Node
 from domain.flow.vocabulary import Role
 from domain.order import FulfilmentStatus, Lifecycle, PaymentStatus
 from domain.shipping import ParcelStatus
 from tests.architecture.source_tree import ROOT, sources
 
+_SAID_BY_SCRIPTS = re.compile(r"""\bt\("([^"]+)"[),]""")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _SAID_BY_TEMPLATES = re.compile(r"\bt\((?:\"([^\"]*)\"|'([^']*)')")
 _KINDS = {
     "lifecycle": Lifecycle,
@@ -22,6 +25,13 @@ _KINDS = {
     "approval": ApprovalState,
     "parcel": ParcelStatus,
 }
+
+
+def _table(script: str, name: str) -> dict[str, str]:
+    """A table of texts in a script, English to Chinese."""
+    body = re.search(rf"^const {name} = \{{(.*?)^\}};", script, re.DOTALL | re.MULTILINE)
+    assert body is not None
+    return dict(re.findall(r'"([^"]+)": "([^"]+)"', body[1]))
 
 
 def _said() -> set[str]:
@@ -38,6 +48,36 @@ def _constants() -> Iterator[str]:
 
 def test_every_text_of_a_page_has_its_chinese() -> None:
     assert _said() - catalogue()["texts"].keys() == set()
+
+
+def test_every_text_of_the_designer_has_its_chinese() -> None:
+    scripts = {path.name: path.read_text("utf-8") for path in (ROOT / "console/static/designer").glob("*.js")}
+    table = _table(scripts["speech.js"], "texts")
+    said = {said for text in scripts.values() for said in _SAID_BY_SCRIPTS.findall(text)}
+    # Words that a script chooses among are constants of it; every one is said by some `t(` of a name.
+    chosen = {word for text in scripts.values() for word in re.findall(r'"([^"\n]+)"', text)}
+    assert said - table.keys() == set()
+    assert len(said) > 60
+    assert table.keys() - said - chosen == set()
+    assert all(_CHINESE.search(chinese) for chinese in table.values())
+    fields = re.search(r"^const fields = \{(.*?)^\};", scripts["speech.js"], re.DOTALL | re.MULTILINE)
+    assert fields is not None
+    pairs = re.findall(r'(\w+): \["([^"]+)", "([^"]+)"\]', fields[1])
+    assert len(pairs) == fields[1].count("[")
+    assert [name for name, _english, chinese in pairs if not _CHINESE.search(chinese)] == []
+
+
+def test_every_word_of_a_flow_that_a_form_shows_has_its_chinese() -> None:
+    known = re.findall(r"(\w+): \[", (ROOT / "console/static/designer/speech.js").read_text("utf-8"))
+    shown = {field for model in get_args(get_args(Node)[0]) for field in model.model_fields} - {"kind", "on", "layout"}
+    assert shown - set(known) == set()
+
+
+def test_page_script_says_nothing_in_one_language_alone() -> None:
+    text = (ROOT / "console/static/console.js").read_text("utf-8")
+    assert len(_CHINESE.findall(text)) > 0
+    lone = [line for line in text.splitlines() if _CHINESE.search(line) and "chinese ?" not in line]
+    assert lone == []
 
 
 def test_no_translation_is_left_of_something_that_nobody_says() -> None:

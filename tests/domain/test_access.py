@@ -27,6 +27,7 @@ def test_every_role_has_its_permissions_and_admin_has_all() -> None:
         (Permission.PRODUCTS_WRITE, {Role.ADMIN, Role.OPERATIONS}),
         (Permission.STOCK_RECEIVE, {Role.ADMIN, Role.WAREHOUSE}),
         (Permission.SHIPPING_REPORT, {Role.ADMIN, Role.WAREHOUSE, Role.OPERATIONS}),
+        (Permission.CUSTOMS_DECLARE, {Role.ADMIN, Role.OPERATIONS}),
         (Permission.WEBHOOKS_WRITE, {Role.ADMIN, Role.OPERATIONS}),
     ],
 )

@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from runtime.settings import DEVELOPMENT_WEBHOOK_SECRET, UnusableSettings, load_settings, unknown_variables
+from runtime.settings import (
+    DEVELOPMENT_DATA_KEY,
+    DEVELOPMENT_WEBHOOK_SECRET,
+    UnusableSettings,
+    load_settings,
+    unknown_variables,
+)
 
 OWN_SECRET = "whsec_c29tZXRoaW5nLWVsc2UtZW50aXJlbHk="
 PRODUCTION = {
     "ORDERFLOW_ENV": "prod",
     "ORDERFLOW_DATABASE_URL": "postgresql://orderflow:hunter2@db/orderflow",
+    "ORDERFLOW_DATA_KEYS": json.dumps({"own": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}),
     "ORDERFLOW_CARRIER": "http",
     "ORDERFLOW_CARRIER_URL": "https://carrier.example",
     "ORDERFLOW_CARRIER_WEBHOOK_SECRET": OWN_SECRET,
@@ -56,6 +63,13 @@ def test_a_full_production_environment_is_accepted(production: None) -> None:
         ("DATABASE_URL", None, "ORDERFLOW_DATABASE_URL must be set"),
         ("WEBHOOK_ALLOW_PRIVATE", "1", "ORDERFLOW_WEBHOOK_ALLOW_PRIVATE must be off"),
         ("TIME_SCALE", "0.5", "ORDERFLOW_TIME_SCALE must be 1"),
+        ("DATA_KEYS", None, "ORDERFLOW_DATA_KEYS must hold keys of your own"),
+        (
+            "DATA_KEYS",
+            json.dumps({"development": DEVELOPMENT_DATA_KEY}),
+            "ORDERFLOW_DATA_KEYS must hold keys of your own",
+        ),
+        ("DATA_KEYS", '{"a": "c2hvcnQ="}', "ORDERFLOW_DATA_KEYS: the key a is not of 32 bytes"),
         ("CARRIER_WEBHOOK_SECRET", None, "ORDERFLOW_CARRIER_WEBHOOK_SECRET must be set"),
         ("CARRIER_WEBHOOK_SECRET", DEVELOPMENT_WEBHOOK_SECRET, "ORDERFLOW_CARRIER_WEBHOOK_SECRET must be set"),
         ("CARRIER_WEBHOOK_SECRET", "short", "ORDERFLOW_CARRIER_WEBHOOK_SECRET must be set"),

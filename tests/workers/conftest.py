@@ -44,7 +44,7 @@ class Books:
     async def place(self, sku: str = "SKU-1", quantity: int = 1, **changes: Any) -> Pending:
         """An order, committed by a process that died before it handed anything over."""
         body = PlaceOrder.model_validate(a_sale(sku, quantity, **changes))
-        intake = Intake(self.sessions, None, FlowsInForce())
+        intake = Intake(self.sessions, None, FlowsInForce(), Settings().keyring)
         placed = await intake.place(Submission(body, body.model_dump_json()), Sender("tests", "api", True))
         return Pending(placed.inbox_id, placed.order_no, ORDER_PLACED, body.external_id or "")
 

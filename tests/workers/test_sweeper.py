@@ -17,6 +17,7 @@ from api.orders.intake import FlowsInForce, Intake, Sender, Submission
 from api.orders.schemas import PlaceOrder
 from domain.order_number import order_number
 from flows import builtin_flows
+from runtime.settings import Settings
 from store import flows, inbox
 from store.defaults import ensure_defaults
 from store.inbox import Incoming
@@ -40,7 +41,7 @@ class Left:
     async def place(self, external_id: str) -> str:
         """The order is committed; whoever took it died before the hand-over."""
         sent = an_order(external_id)
-        intake = Intake(self.database.sessions, None, FlowsInForce())
+        intake = Intake(self.database.sessions, None, FlowsInForce(), Settings().keyring)
         sender = Sender("tests", "api", sets_prices=True)
         placed = await intake.place(Submission(PlaceOrder.model_validate(sent), json.dumps(sent)), sender)
         return placed.order_no

@@ -55,29 +55,40 @@ export function conditionField(text, vocabulary, onChange, label) {
   const box = el("div", { class: "condition", role: "group", "aria-label": label });
   let now = text || "true";
   let rich = now === "true" ? { joined: "&&", rows: [] } : parsed(now, facts);
+  // An amount is one of the currency that another row names, or else of that of the books.
+  const currency = () => (rich?.joined === "&&" && rich.rows.find((one) => one.fact === "order.currency" && one.operator === "==")?.value) || vocabulary.currency;
+  const scale = () => 10 ** (vocabulary.decimals[currency()] ?? vocabulary.decimals[vocabulary.currency]);
+  const shown = (one) => (isMoney(one.fact) ? String(Number(one.value) / scale()) : one.value);
+  const kept = (name, text) => (isMoney(name) ? String(Math.round(Number(text) * scale())) : text);
+  /** Does it, and leaves amounts what they are to people when their currency is another one afterwards. */
+  const keepAmounts = (act) => {
+    const before = scale();
+    act();
+    if (scale() !== before) for (const one of rich.rows) if (isMoney(one.fact)) one.value = String(Math.round((Number(one.value) / before) * scale()));
+  };
   const say = () => { now = rich.rows.length ? written(rich, facts) : "true"; onChange(now); draw(); };
   function draw() { box.replaceChildren(...(rich ? rowsOf() : textOf(parsed(now, facts) === null && now !== "true"))); }
   function rowsOf() {
     const rows = rich.rows.map((one, index) => rowOf(one, index));
     const first = vocabulary.facts.find((one) => one.name === "order.total_minor") ?? vocabulary.facts[0];
-    const add = el("button", { type: "button", class: "small", on: { click: () => { rich.rows.push({ fact: first.name, operator: ">", value: "1000000" }); say(); } } }, t("Add a condition"));
+    const add = el("button", { type: "button", class: "small", on: { click: () => { rich.rows.push({ fact: first.name, operator: ">", value: String(10000 * scale()) }); say(); } } }, t("Add a condition"));
     const raw = el("button", { type: "button", class: "plain small", on: { click: () => { rich = null; draw(); } } }, t("As text"));
     return [...rows, el("div", { class: "buttons" }, add, raw), el("code", { class: "hint" }, now)];
   }
   function rowOf(one, index) {
     const fact = facts.get(one.fact);
     const names = vocabulary.facts.filter((other) => OPERATORS[other.type]).map((other) => [other.name, titleOf(other.title) || other.name]);
-    const change = (changes) => { Object.assign(one, changes); say(); };
+    const change = (changes) => { keepAmounts(() => Object.assign(one, changes)); say(); };
     const pick = (name) => { const type = facts.get(name).type; change({ fact: name, operator: OPERATORS[type][0][0], value: type === "bool" ? "true" : type === "int" ? "0" : "" }); };
     const said = fact.type === "bool"
       ? choice([["true", t("yes")], ["false", t("no")]], one.value, (to) => change({ value: to }), { "aria-label": t("Result") })
-      : el("input", { value: shown(one, fact), type: fact.type === "int" ? "number" : "text", step: "any", "aria-label": t("Result"), on: { change: (event) => change({ value: kept(one.fact, event.target.value) }) } });
+      : el("input", { value: shown(one), type: fact.type === "int" ? "number" : "text", step: "any", "aria-label": t("Result"), on: { change: (event) => change({ value: kept(one.fact, event.target.value) }) } });
     return el("div", { class: "condition-row" },
-      index ? choice([["&&", t("and")], ["||", t("or")]], rich.joined, (to) => { rich.joined = to; say(); }, { class: "joined", "aria-label": t("and") }) : null,
+      index ? choice([["&&", t("and")], ["||", t("or")]], rich.joined, (to) => { keepAmounts(() => { rich.joined = to; }); say(); }, { class: "joined", "aria-label": t("and") }) : null,
       choice(names, one.fact, pick, { "aria-label": t("When") }),
       choice(OPERATORS[fact.type].map(([sign, words]) => [sign, t(words)]), one.operator, (to) => change({ operator: to }), { "aria-label": t("is") }),
-      said,
-      el("button", { type: "button", class: "plain small cross", "aria-label": t("Remove"), on: { click: () => { rich.rows.splice(index, 1); say(); } } }, "×"));
+      said, isMoney(one.fact) ? el("span", { class: "hint" }, currency()) : null,
+      el("button", { type: "button", class: "plain small cross", "aria-label": t("Remove"), on: { click: () => { keepAmounts(() => rich.rows.splice(index, 1)); say(); } } }, "×"));
   }
   function textOf(tooRich) {
     const area = el("textarea", { rows: 3, maxlength: vocabulary.limits.condition_characters, spellcheck: "false", class: "mono", "aria-label": label, on: { change: (event) => { now = event.target.value.trim(); onChange(now); draw(); } } });
@@ -91,5 +102,3 @@ export function conditionField(text, vocabulary, onChange, label) {
 
 // Amounts are kept in the smallest unit and spoken of in whole ones.
 const isMoney = (name) => name.endsWith("_minor");
-const shown = (one) => (isMoney(one.fact) ? String(Number(one.value) / 100) : one.value);
-const kept = (name, text) => (isMoney(name) ? String(Math.round(Number(text) * 100)) : text);

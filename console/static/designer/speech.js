@@ -11,9 +11,10 @@ const texts = {
   "Backtest over the last orders": "用最近订单回测", "orders": "订单", "take another way": "改变走向", "Why": "原因", "Sandbox": "沙箱", "Run in the sandbox": "沙箱运行", "passed": "通过", "failed": "未通过",
   "Publish": "发布", "Reason": "原因", "Channels (empty: all)": "渠道（空为全部）", "Percent of orders": "订单百分比", "From when (empty: now, UTC)": "生效时间（空为立即，UTC）", "Published as version {n}.": "已发布为版本 {n}。",
   "Save it first, then run it in the sandbox, then publish.": "先保存，再沙箱运行，然后发布。", "Which way?": "连接哪个出口？", "Close": "关闭", "Edit": "编辑", "more": "更多", "before": "之前", "now": "现在", "Order": "订单", "Nothing changes its way.": "没有订单改变走向。", "Step": "步骤", "steps": "步",
-  "The sandbox is at work…": "沙箱运行中…", "Case {n}": "情况 {n}", "Discard what was not saved?": "放弃未保存的修改？", "Steps to add": "可添加的步骤", "Drag onto the board, or press Enter": "拖到画布，或按回车", "is held": "挂起", "waits": "等待中", "Add an item": "添加一项", "Role": "角色", "level": "级", "Connect": "连接",
+  "When": "条件", "The sandbox is at work…": "沙箱运行中…", "Case {n}": "情况 {n}", "Discard what was not saved?": "放弃未保存的修改？", "Steps to add": "可添加的步骤", "Drag onto the board, or press Enter": "拖到画布，或按回车", "is held": "挂起", "waits": "等待中", "Add an item": "添加一项", "Role": "角色", "level": "级", "Connect": "连接",
 };
 const fields = {
+  grants: ["Grants", "准许"], hold_reason: ["Held for", "挂起原因"],
   any: ["one is enough", "或签"], all: ["all of them", "会签"], sequence: ["one after another", "依次"], follow: ["stand in", "代为审批"], superior: ["their superior", "其上级"], self: ["they themselves", "本人"], skip: ["skip it", "跳过"], always: ["every minute", "自然时间"], working_hours: ["working hours", "工作时间"], assignee: ["those asked before", "上一级审批人"], submitter: ["the submitter", "提交人"], completed: ["completed", "完成"], cancelled: ["cancelled", "取消"], expired: ["expired", "过期"],
   action: ["Action", "动作"], event: ["Event", "事件"], compensate: ["Undone by", "撤销动作"], retry: ["Retry", "重试"], max_attempts: ["Attempts", "次数"], next: ["Next", "下一步"], on_error: ["On error", "出错时"], on_timeout: ["On timeout", "超时时"], skippable: ["May be skipped", "可跳过"],
   max_visits: ["Visits at most", "最多经过次数"], mode: ["Who has to agree", "审批方式"], assignees: ["Who is asked", "审批人"], on_no_assignee: ["If nobody is there", "无人时"], same_as_submitter: ["If it is their own order", "本人订单时"], delegation: ["Delegates", "委托"], remind: ["Reminders", "提醒"],

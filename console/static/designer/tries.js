@@ -13,7 +13,8 @@ export function trying(board) {
   const otherwise = choice([["smooth", t("goes smoothly")], ["silent", t("nobody answers")]], "smooth", () => {});
   const out = el("div", { class: "try-out", role: "status" });
   const go = async () => {
-    const facts = { "order.total_minor": Math.round(Number(total.input.value) * 100), "order.type": type.value, "customer.level": level.value };
+    const { currency, decimals } = board.vocabulary;
+    const facts = { "order.currency": currency, "order.total_minor": Math.round(Number(total.input.value) * 10 ** decimals[currency]), "order.type": type.value, "customer.level": level.value };
     const found = await post("flows:simulate", { definition: board.flow.definition, facts, script: { name: "board", events: [], otherwise: otherwise.value } });
     board.light(found.path, found.links);
     const ended = { held: t("is held"), waiting: t("waits") }[found.result] ?? fieldName(found.result);
