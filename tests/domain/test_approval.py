@@ -8,18 +8,17 @@ import pytest
 from domain.approval import (
     ApprovalState,
     Asked,
-    Assignment,
     Case,
     Colleague,
     Decision,
     Outcome,
-    Standing,
     first_round,
-    judge,
     next_round,
     outcome_of,
     schedule,
 )
+from domain.flow.approval_node import Mode
+from domain.signing import Assignment, Standing, judge
 from tests.factories.approvals import gm_approval
 
 CASE = Case("sally", frozenset({"sally"}))
@@ -123,8 +122,9 @@ def test_ring_of_superiors_ends_nowhere() -> None:
     assert found.asked == ()
 
 
-def standing(state: str = "open", mode: str = "any", *asked: tuple[int, str, str], returns: bool = False) -> Standing:
-    return Standing(ApprovalState(state), mode, tuple(Assignment(*one) for one in asked), returns)
+def standing(state: str = "open", mode: Mode = "any", *asked: tuple[int, str, str], returns: bool = False) -> Standing:
+    listed = tuple(Assignment(level, person, word, seat) for seat, (level, person, word) in enumerate(asked))
+    return Standing(ApprovalState(state), mode, listed, returns)
 
 
 G, V = (0, "gina", "asked"), (1, "vera", "asked")

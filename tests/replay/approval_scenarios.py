@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from activities.approvals import ApprovalInput
-from domain.approval import ApprovalState, Asked, Round
+from domain.approval import ApprovalState
 from domain.flow.definition import FlowDefinition
 from domain.flow.document import parse_definition
 from domain.order import Standing
+from domain.rehearsal import Rehearsal
 from flows import builtin_flows
 from tests.factories.approvals import gm_approval
 from tests.factories.flows import sound_document
@@ -85,7 +86,9 @@ def late_decision() -> Scenario:
 def _ended_in_review() -> Shop:
     shop = Shop(standing=Standing(lifecycle="expired", version=7))
     asked = ApprovalInput("SO-LATE-DECISION", "gm", 1, "plain", 1, gm_approval())
-    shop.desk.opened["AP-1"] = Open(asked, Round(0, (Asked("gina"),)), datetime.now(UTC), ApprovalState.TIMED_OUT)
+    played = Rehearsal.opened(asked.approval, shop.desk.people, datetime.now(UTC))
+    played.state = ApprovalState.TIMED_OUT
+    shop.desk.opened["AP-1"] = Open(asked, played)
     return shop
 
 
