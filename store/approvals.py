@@ -85,6 +85,21 @@ async def trail(session: AsyncSession, approval_id: str) -> Sequence[ApprovalTra
     return (await session.exec(query.order_by(col(ApprovalTrailEntry.seq)))).all()
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What belongs to an approval: everybody who was ever asked, who is told, and its story."""
+
+    asked: Sequence[ApprovalAssignment]
+    copies: Sequence[ApprovalCopy]
+    trail: Sequence[ApprovalTrailEntry]
+
+
+async def parts(session: AsyncSession, approval_id: str) -> Parts:
+    """All that belongs to the approval."""
+    asked, told = await assignments(session, approval_id), await copies(session, approval_id)
+    return Parts(asked, told, await trail(session, approval_id))
+
+
 async def granting(session: AsyncSession, order_no: str, what: str) -> Approval | None:
     """The latest approval by which people have granted this to the order, and which counts."""
     query = select(Approval).where(
