@@ -159,6 +159,9 @@ class Signers:
 
     def _in_turn(self, listed: Listed) -> "Signers":
         """With everybody asked whose turn it is; who is away by then, through whoever stands in for them."""
+        if settled(self.node.mode, listed) is not None:
+            # It is over: it is nobody's turn any more.
+            return replace(self, listed=listed)
         before, found = {one.key for one in self.asked}, replace(self, listed=arranged(self.node.mode, listed))
         while (away := next(found._away(before), None)) is not None:
             one, stands_in = away

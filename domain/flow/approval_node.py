@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from domain.flow.parts import Duration, FlowPart, Link, Name, NodeBase, NodeId, Reference, Registry, Reminder, named_in
 
@@ -84,7 +84,17 @@ class Vote(FlowPart):
         return max(ceil(Fraction(str(self.vote)) * cast), cast // 2 + 1)
 
 
-Mode = Literal["any", "all", "sequence"] | Vote
+def _one_mode(value: object) -> object:
+    """The value, if it is a mode: one fault is told once, and not for every shape that it does not have."""
+    wanted = value.get("vote") if isinstance(value, dict) and value.keys() == {"vote"} else None
+    count = type(wanted) is int and 1 <= wanted <= 100
+    share = type(wanted) is float and 0.5 <= wanted < 1
+    if value in ("any", "all", "sequence") or isinstance(value, Vote) or count or share:
+        return value
+    raise ValueError("should be any, all, sequence, {vote: 3} for so many people, or {vote: 0.6} for a half or more")
+
+
+Mode = Annotated[Literal["any", "all", "sequence"] | Vote, BeforeValidator(_one_mode)]
 
 
 class Outcomes(FlowPart):

@@ -16,6 +16,7 @@ from domain.approval import (
     next_round,
     outcome_of,
     schedule,
+    told_of,
 )
 from domain.flow.approval_node import Mode
 from domain.signing import Assignment, Standing, judge
@@ -78,6 +79,21 @@ def away(who: Colleague, delegate: str | None) -> Colleague:
 )
 def test_first_level_asks(changes: dict[str, Any], people: dict[str, Colleague], asked: list[Asked]) -> None:
     assert list(first_round(gm_approval(**changes), people, CASE).asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("cc", "told"),
+    [
+        ([{"role": "ceo"}], [Asked("cora", role="ceo")]),
+        ([{"user": "gone"}], []),
+        # Who is asked knows it anyway; whose order it is may be told.
+        ([{"role": "gm"}, {"role": "sales"}], [Asked("sally", role="sales")]),
+        ([{"superior_of": "assignee"}, {"superior_of": "submitter"}], [Asked("mia"), Asked("vera")]),
+    ],
+)
+def test_others_are_told(cc: list[dict[str, str]], told: list[Asked]) -> None:
+    node = gm_approval(cc=cc)
+    assert list(told_of(node, first_round(node, ALL, CASE), ALL, CASE)) == told
 
 
 def test_superiors_follow_whose_decision_it_was_and_not_who_stood_in() -> None:
