@@ -239,7 +239,7 @@ async def _copy(session: AsyncSession, word: _Word) -> Outcome:
 
 def check_copy(signers: Signers, told: set[str], by: str, to: str, *, keeps: bool) -> None:
     """Whether this person may have that one told. Raises NotAssignee, CannotBeAsked."""
-    listed = {one.person for one in signers.listed if one.state not in ("dropped", "transferred", "removed")}
+    listed = {one.person for one in signers.listed if one.state not in ("dropped", "excused", "transferred", "removed")}
     if by not in listed and not keeps:
         raise NotAssignee("Only who decides, or operations, has others told.")
     if to in told or to in listed or to not in signers.people:

@@ -172,7 +172,7 @@ class Signers:
             rest = tuple(other for other in found.listed if other is not one)
             if busy:
                 # Who is asked in their own right is not asked a second time for somebody else.
-                changed = (*rest, replace(one, state="dropped"))
+                changed = (*rest, replace(one, state="excused"))
             else:
                 changed = _with(rest, replace(one, person=stands_in.person, on_behalf_of=stands_in.on_behalf_of))
             found = replace(self, listed=arranged(self.node.mode, changed))

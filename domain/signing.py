@@ -93,9 +93,11 @@ def judge(standing: Standing, person: str, decision: Decision) -> Verdict:
     return Verdict(Outcome.EFFECTIVE, max(levels), state or ApprovalState.OPEN)
 
 
-def settled(mode: Mode, listed: Iterable[Assignment]) -> ApprovalState | None:
+def settled(mode: Mode, listed: Listed) -> ApprovalState | None:
     """What the words come to; None while it depends on what others will say. The highest level that knows, tells."""
-    counted = [one for one in listed if one.state in (*SILENT, *SIGNED)]
+    # Whom a level had asked in vain is dropped when the next one is asked: what the others of it said is no outcome.
+    given_up = {one.level for one in listed if one.state == "dropped"}
+    counted = [one for one in listed if one.state in (*SILENT, *SIGNED) and one.level not in given_up]
     if any(one.state == "returned" for one in counted):
         return ApprovalState.RETURNED
     for level in sorted({one.level for one in counted}, reverse=True):
@@ -163,5 +165,5 @@ def arranged(mode: Mode, listed: Listed) -> Listed:
                 turns[one.key] = "asked" if moves and one.place == first else "waiting"
                 if seat not in undecided:
                     # Somebody of the seat has spoken against it or abstained: the others' word would change nothing.
-                    turns[one.key] = "dropped"
+                    turns[one.key] = "excused"
     return tuple(replace(one, state=turns.get(one.key, one.state)) for one in listed)

@@ -73,7 +73,7 @@ class ApprovalAssignment(SQLModel, table=True):
     person_id: str = Field(primary_key=True)
     on_behalf_of: str | None = None
     role: str | None = None
-    # waiting <-> asked -> approved | rejected | returned | abstained | transferred | dropped | removed
+    # waiting <-> asked -> approved | rejected | returned | abstained | transferred | dropped | excused | removed
     state: str = "asked"
     seat: int = 0
     place: int = 0

@@ -144,6 +144,7 @@ def standing(state: str = "open", mode: Mode = "any", *asked: tuple[int, str, st
 
 
 G, V = (0, "gina", "asked"), (1, "vera", "asked")
+GIVEN_UP, GOES_ON = (0, "gina", "dropped"), ("effective", "open")
 YES, NO, BACK = Decision.APPROVE, Decision.REJECT, Decision.RETURN
 
 
@@ -169,6 +170,8 @@ YES, NO, BACK = Decision.APPROVE, Decision.REJECT, Decision.RETURN
         (standing("open", "all", G, (0, "mia", "asked")), "gina", NO, "effective", "rejected"),
         (standing("open", "all", G, (0, "mia", "approved")), "mia", NO, "superseded", "open"),
         (standing("open", "all", G, (0, "mia", "transferred")), "gina", YES, "effective", "approved"),
+        # What is left of a level that was given up is not all of it.
+        (standing("open", "all", GIVEN_UP, (0, "mia", "approved"), V, (1, "cora", "asked")), "vera", YES, *GOES_ON),
         # Everybody of any one level is enough: the superior alone, or all of those who were asked first.
         (standing("open", "all", G, (0, "mia", "asked"), V), "vera", YES, "effective", "approved"),
         (standing("open", "all", G, (0, "mia", "asked"), V), "gina", YES, "effective", "open"),

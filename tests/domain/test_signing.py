@@ -98,7 +98,7 @@ def test_absence_is_looked_at_when_the_turn_comes_and_goes_one_hop() -> None:
 
 def test_delegate_who_signs_in_their_own_right_signs_once() -> None:
     played = asking("sequence", "ada", "ben", staff={"ada": Colleague("ada", delegate="ben")})
-    assert states(played) == {"ada": "dropped", "ben": "asked"}
+    assert states(played) == {"ada": "excused", "ben": "asked"}
     played.say("ben", YES, START)
     assert played.state is ApprovalState.APPROVED
 
@@ -155,6 +155,20 @@ def test_vote_of_a_level_is_its_own() -> None:
     played.escalate(START)
     assert asked(played) == ["ben", "cai", "top"]
     played.say("top", YES, START)
+    assert played.state is ApprovalState.APPROVED
+
+
+@pytest.mark.parametrize("mode", ["all", "sequence", {"vote": 2}, {"vote": 0.5}])
+def test_what_was_said_on_a_level_that_was_given_up_decides_nothing(mode: Any) -> None:
+    """Who was silent is dropped; that leaves those who have agreed, and is no agreement."""
+    next_one = {"to": [{"user": "dan"}, {"user": "eva"}], "keep_previous": False}
+    played = asking(mode, "ada", "ben", escalate=[next_one])
+    played.say("ada", YES, START)
+    played.escalate(START)
+    assert (played.state, states(played)["ben"]) == (ApprovalState.OPEN, "dropped")
+    played.say("dan", YES, START)
+    assert (played.state, asked(played)) == (ApprovalState.OPEN, ["eva"])
+    played.say("eva", YES, START)
     assert played.state is ApprovalState.APPROVED
 
 
@@ -308,7 +322,7 @@ def test_what_others_of_a_seat_would_say_is_not_asked_once_one_has_spoken_agains
     played = asking({"vote": 2}, "ada", "ben", "cai")
     played.add("ada", Joining("eva", Where.AFTER), START)
     played.say("ada", ABSTAIN, START)
-    assert (states(played)["eva"], asked(played)) == ("dropped", ["ben", "cai"])
+    assert (states(played)["eva"], asked(played)) == ("excused", ["ben", "cai"])
     mode = played.node.mode
     assert isinstance(mode, Vote)
     found = tally(mode, played.signers.listed, 0)
