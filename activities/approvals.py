@@ -8,11 +8,13 @@ from temporalio import activity
 
 from activities.failures import translated
 from activities.hearing import check_content, hear, hear_waiting
+from activities.signing import tell_of_turn
 from activities.step import Fact, StepResult
-from domain.approval import ApprovalState, Asked, Case, Round, Schedule, first_round, next_round, outcome_of, schedule
+from domain.approval import ApprovalState, Case, first_round, next_round, outcome_of, schedule, told_of
 from domain.flow.approval_node import ApprovalNode
 from domain.order import Lifecycle, has_ended, moved
-from models.approval import Approval
+from domain.signers import Signers
+from models.approval import Approval, ApprovalCopy
 from models.columns import now
 from models.order import Order
 from runtime.database import Sessions
@@ -46,6 +48,8 @@ class ApprovalMoment:
     order_no: str
     approval_id: str
     level: int
+    # Which of the level's clocks: the moments of an earlier one are nobody's any more.
+    clock: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class ApprovalResult:
     deadline: datetime
     next_at: datetime
     reminds: bool
+    clock: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -102,7 +107,7 @@ class ApprovalActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order, approval = await _in_turn(session, moment)
-                if approval.state == ApprovalState.OPEN and approval.level == moment.level:
+                if _is_now(approval, moment):
                     await _remind(session, order, approval)
                 return await _result(session, approval)
 
@@ -116,7 +121,7 @@ class ApprovalActivities:
         with translated():
             async with self._sessions() as session, session.begin():
                 order, approval = await _in_turn(session, moment)
-                if approval.state == ApprovalState.OPEN and approval.level == moment.level:
+                if _is_now(approval, moment):
                     await _escalate(session, order, approval)
                 return await _result(session, approval)
 
@@ -145,6 +150,11 @@ async def _in_turn(session: AsyncSession, moment: ApprovalMoment) -> tuple[Order
     return order, approval
 
 
+def _is_now(approval: Approval, moment: ApprovalMoment) -> bool:
+    at = (approval.level, approval.clock)
+    return approval.state == ApprovalState.OPEN and at == (moment.level, moment.clock)
+
+
 async def _open(session: AsyncSession, order: Order, asked: ApprovalInput) -> Approval:
     people = await approvals.people(session)
     case = approvals.case_of(order, people, asked.submitter)
@@ -166,15 +176,19 @@ async def _open(session: AsyncSession, order: Order, asked: ApprovalInput) -> Ap
         amount_minor=order.total_minor if asked.amount_minor is None else asked.amount_minor,
         currency=order.currency,
         deadline_at=times.deadline,
+        remind_at=list(times.reminders),
     )
     session.add(approval)
     await session.flush()
-    await approvals.ask(session, approval, opened, times, keep=True)
+    for copy in told_of(node, opened, people, case):
+        session.add(ApprovalCopy(approval_id=approval.approval_id, person_id=copy.person, role=copy.role))
+    signers = Signers(node, people, case.interested).opened(opened, keep=True)
+    await approvals.keep(session, approval, signers)
     if asked.order_waits:
         if order.lifecycle == Lifecycle.RECEIVED:
             order.lifecycle = moved(order.lifecycle, Lifecycle.IN_REVIEW)
         orders.note_waiting(order, approvals.waiting_word(asked.node), times.deadline)
-    await _tell_of_round(session, (order, approval), "opened", opened, times)
+    await tell_of_turn(session, (order, approval), "opened", signers.asked, times)
     return approval
 
 
@@ -189,40 +203,23 @@ async def _remind(session: AsyncSession, order: Order, approval: Approval) -> No
 
 
 async def _escalate(session: AsyncSession, order: Order, approval: Approval) -> None:
-    node = ApprovalNode.model_validate(approval.rules)
     people = await approvals.people(session)
-    listed = await approvals.assignments(session, approval.approval_id)
-    latest = max((one.level for one in listed), default=0)
-    before = [Asked(o.person_id, o.on_behalf_of, o.role) for o in listed if o.level == latest and o.state == "asked"]
+    before = await approvals.signers(session, approval, people)
+    node, latest = before.node, max((one.level for one in before.listed), default=0)
+    silent = [one.asks for one in before.asked if one.level == latest]
     case = Case(approval.submitter or None, frozenset(approval.interested))
-    opened = next_round(node, approval.level, before, people, case)
+    opened = next_round(node, approval.level, silent, people, case)
     if opened is None:
         approvals.close(order, approval, ApprovalState.TIMED_OUT, "orderflow")
         told = {"goes_as": outcome_of(ApprovalState.TIMED_OUT, node.on_exhausted)}
         await approvals.note(session, order, approval, Told("timed_out", data=told))
         return
     times = schedule(node, opened.level, now())
-    await approvals.ask(session, approval, opened, times, keep=node.levels[opened.level].keep_previous)
-    if order.waiting_for == approvals.waiting_word(approval.node):
-        order.deadline_at = times.deadline
-    await _tell_of_round(session, (order, approval), "escalated", opened, times)
-
-
-async def _tell_of_round(
-    session: AsyncSession, about: tuple[Order, Approval], kind: str, opened: Round, times: Schedule
-) -> None:
-    told = {
-        "people": [one.person for one in opened.asked],
-        "deadline": times.deadline.isoformat(),
-        "passed_levels": list(opened.passed),
-        "guessed_years": list(times.guessed_years),
-    }
-    shown = {name: value for name, value in told.items() if value or name == "people"}
-    await approvals.note(session, *about, Told(kind, data=shown))
-    for one in opened.asked:
-        if one.on_behalf_of is not None:
-            delegated = Told("delegated", on_behalf_of=one.on_behalf_of, data={"person": one.person})
-            await approvals.note(session, *about, delegated)
+    after = before.opened(opened, keep=node.levels[opened.level].keep_previous)
+    await approvals.keep(session, approval, after)
+    approvals.start_clock(order, approval, opened.level, times)
+    asked = [one for one in after.asked if one.level == opened.level]
+    await tell_of_turn(session, (order, approval), "escalated", asked, times, opened.passed)
 
 
 async def _result(session: AsyncSession, approval: Approval) -> ApprovalResult:
@@ -237,4 +234,5 @@ async def _result(session: AsyncSession, approval: Approval) -> ApprovalResult:
         deadline=approval.deadline_at,
         next_at=due[0],
         reminds=len(due) > 1,
+        clock=approval.clock,
     )

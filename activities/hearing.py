@@ -1,6 +1,6 @@
 """What people say to an approval, heard in turn: each word once, each with its outcome on record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
@@ -8,10 +8,13 @@ from typing import Final, Literal
 from pydantic import BaseModel, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.approval import ApprovalState, Asked, Assignment, Colleague, Decision, Outcome, Standing, Verdict, judge
-from domain.flow.approval_node import ApprovalNode
+from activities.signing import pass_on, settle, votes_of
+from domain.approval import ApprovalState, CannotBeAsked, Decision, NotAssignee, Outcome
+from domain.errors import DomainError
 from domain.order import Lifecycle
-from models.approval import Approval, ApprovalAssignment
+from domain.signers import Joining, Signers, Where
+from domain.signing import Standing, Verdict, judge
+from models.approval import Approval, ApprovalCopy
 from models.columns import now
 from models.inbox import InboxMessage
 from models.order import Order
@@ -27,9 +30,22 @@ class Said(BaseModel):
     """What a person says to an approval, as the inbox keeps it."""
 
     approval_id: str
-    action: Literal["approve", "reject", "return", "transfer", "withdraw", "nudge"]
+    action: Literal[
+        "approve",
+        "reject",
+        "return",
+        "abstain",
+        "transfer",
+        "withdraw",
+        "nudge",
+        "add_signer",
+        "remove_signer",
+        "copy",
+    ]
     comment: str | None = None
     to: str | None = None
+    where: Where | None = None
+    of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,17 +56,20 @@ class _Word:
     approval: Approval
     message: InboxMessage
     said: Said
-    asked: Sequence[ApprovalAssignment]
-    people: dict[str, Colleague]
+    signers: Signers
 
     @property
     def actor(self) -> str:
         return self.message.actor
 
     @property
+    def about(self) -> tuple[Order, Approval]:
+        return self.order, self.approval
+
+    @property
     def keeps_order(self) -> bool:
         """Whether operations speaks, who may do what a person who is away cannot."""
-        known = self.people.get(self.actor)
+        known = self.signers.people.get(self.actor)
         return known is not None and bool(known.roles & _KEEPERS)
 
 
@@ -71,8 +90,8 @@ async def hear(session: AsyncSession, order: Order, message: InboxMessage) -> st
     if approval is None or approval.order_no != order.order_no:
         return None
     await check_content(session, order, approval)
-    asked = await approvals.assignments(session, approval.approval_id)
-    word = _Word(order, approval, message, said, asked, await approvals.people(session))
+    signers = await approvals.signers(session, approval, await approvals.people(session))
+    word = _Word(order, approval, message, said, signers)
     outcome = (await _effect(session, word)).value
     inbox.mark_applied(message, outcome)
     return outcome
@@ -100,6 +119,12 @@ async def _effect(session: AsyncSession, word: _Word) -> Outcome:
     match word.said.action:
         case "transfer":
             return await _transfer(session, word)
+        case "add_signer":
+            return await _add_signer(session, word)
+        case "remove_signer":
+            return await _remove_signer(session, word)
+        case "copy":
+            return await _copy(session, word)
         case "withdraw":
             return await _withdraw(session, word)
         case "nudge":
@@ -109,38 +134,35 @@ async def _effect(session: AsyncSession, word: _Word) -> Outcome:
 
 
 async def _decide(session: AsyncSession, word: _Word, decision: Decision) -> Outcome:
-    approval = word.approval
-    rules = ApprovalNode.model_validate(approval.rules)
-    listed = tuple(Assignment(one.level, one.person_id, one.state) for one in word.asked)
-    standing = Standing(ApprovalState(approval.state), rules.mode, listed, returns=rules.outcomes.returned is not None)
+    approval, before = word.approval, word.signers
+    returns = before.node.outcomes.returned is not None
+    standing = Standing(ApprovalState(approval.state), before.node.mode, before.listed, returns)
     verdict = judge(standing, word.actor, decision)
-    if verdict.outcome is Outcome.EFFECTIVE and word.actor not in word.people:
+    if verdict.outcome is Outcome.EFFECTIVE and word.actor not in before.people:
         verdict = Verdict(Outcome.NOT_ASSIGNEE)
-    row = next((one for one in word.asked if (one.level, one.person_id) == (verdict.level, word.actor)), None)
-    if verdict.outcome is Outcome.EFFECTIVE:
-        _sign(word, decision)
-        if verdict.state is not ApprovalState.OPEN:
-            approvals.close(word.order, approval, verdict.state, word.actor)
+    after = before.said(word.actor, decision) if verdict.outcome is Outcome.EFFECTIVE else before
+    if after is not before:
+        await settle(session, word.about, after, word.actor)
     told = Told(
         "decided",
         actor=word.actor,
-        on_behalf_of=row.on_behalf_of if row else None,
+        on_behalf_of=_on_behalf_of(word, verdict.level),
         level=verdict.level,
         decision=decision.value,
         outcome=verdict.outcome.value,
         comment=word.said.comment,
         inbox_id=word.message.inbox_id,
-        data=_by_whom(approval) if verdict.outcome is not Outcome.EFFECTIVE else {},
+        data=_by_whom(approval) if after is before else dict(votes_of(after, verdict.level or 0)),
     )
     await approvals.note(session, word.order, approval, told)
+    if after is not before:
+        await pass_on(session, word.about, before, after)
     return verdict.outcome
 
 
-def _sign(word: _Word, decision: Decision) -> None:
-    states = {Decision.APPROVE: "approved", Decision.REJECT: "rejected", Decision.RETURN: "returned"}
-    for one in word.asked:
-        if one.person_id == word.actor and one.state == "asked":
-            one.state = states[decision]
+def _on_behalf_of(word: _Word, level: int | None = None) -> str | None:
+    own = [one for one in word.signers.listed if one.person == word.actor and level in (None, one.level)]
+    return max(own, key=lambda one: one.level).on_behalf_of if own else None
 
 
 def _by_whom(approval: Approval) -> dict[str, str]:
@@ -151,23 +173,77 @@ def _by_whom(approval: Approval) -> dict[str, str]:
 
 
 async def _transfer(session: AsyncSession, word: _Word) -> Outcome:
-    approval, to = word.approval, word.said.to or ""
-    own = max(
-        (one for one in word.asked if one.person_id == word.actor and one.state == "asked"),
-        key=lambda one: one.level,
-        default=None,
-    )
-    busy = {one.person_id for one in word.asked if one.state in ("asked", "approved")}
-    allowed = to in word.people and to not in approval.interested and to not in busy
-    outcome = _open_or_late(approval)
-    if outcome is Outcome.EFFECTIVE and (not allowed or (own is None and not word.keeps_order)):
-        outcome = Outcome.NOT_ASSIGNEE
-    if outcome is Outcome.EFFECTIVE:
-        if own is not None:
-            own.state = "transferred"
-        await approvals.add_assignment(session, approval, Asked(to, None, own.role if own else None))
-    await _tell(session, word, "transferred", outcome, {"to": to})
+    to, level = word.said.to or "", word.approval.level
+
+    def change() -> Signers:
+        return word.signers.handed_on(word.actor, to, level, keeps=word.keeps_order)
+
+    outcome, _after = await _change(session, word, "transferred", change, {"to": to})
     return outcome
+
+
+async def _add_signer(session: AsyncSession, word: _Word) -> Outcome:
+    joins = Joining(word.said.to or "", word.said.where or Where.BESIDE, word.said.of)
+
+    def change() -> Signers:
+        return word.signers.joined(word.actor, joins, word.approval.level, keeps=word.keeps_order)
+
+    place = {"to": joins.person, "where": joins.where.value, "of": joins.of or word.actor}
+    outcome, after = await _change(session, word, "signer_added", change, place)
+    await pass_on(session, word.about, word.signers, after)
+    return outcome
+
+
+async def _remove_signer(session: AsyncSession, word: _Word) -> Outcome:
+    person = word.said.to or ""
+
+    def change() -> Signers:
+        return word.signers.removed(word.actor, person, keeps=word.keeps_order)
+
+    outcome, after = await _change(session, word, "signer_removed", change, {"person": person})
+    await pass_on(session, word.about, word.signers, after)
+    return outcome
+
+
+async def _change(
+    session: AsyncSession, word: _Word, kind: str, change: Callable[[], Signers], told: dict[str, str]
+) -> tuple[Outcome, Signers]:
+    """Afterwards the lists have changed, if they may; what was said may have decided now that somebody is gone."""
+    outcome, after = _open_or_late(word.approval), word.signers
+    if outcome is Outcome.EFFECTIVE:
+        try:
+            after = change()
+        except DomainError:
+            outcome = Outcome.NOT_ASSIGNEE
+    if outcome is Outcome.EFFECTIVE:
+        await settle(session, word.about, after, word.actor)
+    await _tell(session, word, kind, outcome, dict(told))
+    return outcome, after
+
+
+async def _copy(session: AsyncSession, word: _Word) -> Outcome:
+    approval, to = word.approval, word.said.to or ""
+    outcome = _open_or_late(approval)
+    told_already = {one.person_id for one in await approvals.copies(session, approval.approval_id)}
+    if outcome is Outcome.EFFECTIVE:
+        try:
+            check_copy(word.signers, told_already, word.actor, to, keeps=word.keeps_order)
+        except DomainError:
+            outcome = Outcome.NOT_ASSIGNEE
+    if outcome is Outcome.EFFECTIVE:
+        session.add(ApprovalCopy(approval_id=approval.approval_id, person_id=to, added_by=word.actor))
+        await session.flush()
+    await _tell(session, word, "copied", outcome, {"to": to})
+    return outcome
+
+
+def check_copy(signers: Signers, told: set[str], by: str, to: str, *, keeps: bool) -> None:
+    """Whether this person may have that one told. Raises NotAssignee, CannotBeAsked."""
+    listed = {one.person for one in signers.listed if one.state not in ("dropped", "excused", "transferred", "removed")}
+    if by not in listed and not keeps:
+        raise NotAssignee("Only who decides, or operations, has others told.")
+    if to in told or to in listed or to not in signers.people:
+        raise CannotBeAsked("This person need not be told.", person=to)
 
 
 async def _withdraw(session: AsyncSession, word: _Word) -> Outcome:
@@ -187,9 +263,7 @@ async def _nudge(session: AsyncSession, word: _Word) -> Outcome:
     last = await approvals.last_told(session, approval.approval_id, "nudged")
     if outcome is Outcome.EFFECTIVE and last is not None and now() - last < NUDGE_PAUSE:
         outcome = Outcome.SUPERSEDED
-    await _tell(
-        session, word, "nudged", outcome, {"people": sorted(o.person_id for o in word.asked if o.state == "asked")}
-    )
+    await _tell(session, word, "nudged", outcome, {"people": sorted({one.person for one in word.signers.asked})})
     return outcome
 
 
@@ -203,6 +277,7 @@ async def _tell(
     told = Told(
         kind,
         actor=word.actor,
+        on_behalf_of=_on_behalf_of(word),
         outcome=outcome.value,
         comment=word.said.comment,
         inbox_id=word.message.inbox_id,

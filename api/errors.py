@@ -43,6 +43,9 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     # asked for at the wrong moment
     "approval_not_open": (409, "The approval is not open any more"),
     "already_decided": (409, "You have decided about this already"),
+    "abstention_not_offered": (409, "Only in a vote may a person abstain"),
+    "not_a_signer": (409, "The person does not sign here, has decided, or was not added by anybody"),
+    "too_many_signers": (409, "So many people were added that no more are"),
     "return_not_offered": (409, "This approval cannot send the order back"),
     "order_not_cancellable": (409, "The order can no longer be cancelled"),
     "order_not_changeable": (409, "The order can no longer be changed like this"),
@@ -101,6 +104,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "flow_refused": (422, "The flow cannot be used as it is"),
     "condition_refused": (422, "A condition cannot be used as it is"),
     "rate_of_own_currency": (422, "The functional currency needs no rate"),
+    "cannot_be_asked": (422, "This person cannot be asked"),
     "unknown_delegate": (422, "The delegate is not known, or is the person who is away"),
     "unknown_superior": (422, "The superior is not known, or would be their own superior"),
     # impossible unless we are wrong

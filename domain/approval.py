@@ -1,4 +1,4 @@
-"""Approvals: who is asked at a level, what a person's answer does, and when a level is over. Values in, values out."""
+"""Approvals: who is asked at a level, in what order, who is told, and when a level is over. Values in, values out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +34,30 @@ class ReturnNotOffered(DomainError):
     code = "return_not_offered"
 
 
+class AbstentionNotOffered(DomainError):
+    """Only in a vote may a person abstain."""
+
+    code = "abstention_not_offered"
+
+
+class CannotBeAsked(DomainError):
+    """The person does not work here, has an interest in the order, is on the list already, or was taken off it."""
+
+    code = "cannot_be_asked"
+
+
+class NotASigner(DomainError):
+    """The person does not sign here, has decided already, or was not added by anybody."""
+
+    code = "not_a_signer"
+
+
+class TooManySigners(DomainError):
+    """So many people were added that no more are."""
+
+    code = "too_many_signers"
+
+
 class ApprovalState(StrEnum):
     """Open until it is decided, runs out, is given up, or what it was about has changed."""
 
@@ -50,6 +74,7 @@ class Decision(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     RETURN = "return"
+    ABSTAIN = "abstain"
 
 
 class Outcome(StrEnum):
@@ -59,14 +84,6 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     NOT_ASSIGNEE = "not_assignee"
     TOO_LATE = "too_late"
-
-
-_DECIDED = frozenset({ApprovalState.APPROVED, ApprovalState.REJECTED, ApprovalState.RETURNED})
-STATE_OF = {
-    Decision.APPROVE: ApprovalState.APPROVED,
-    Decision.REJECT: ApprovalState.REJECTED,
-    Decision.RETURN: ApprovalState.RETURNED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,17 @@ def first_round(node: ApprovalNode, people: People, case: Case) -> Round:
     return Round(0, asked or _ask(node, (node.on_no_assignee,), (), people, case))
 
 
+def told_of(node: ApprovalNode, opened: Round, people: People, case: Case) -> tuple[Asked, ...]:
+    """Those who are told of the approval and of its outcome, and are not asked on its first level."""
+    known = {one.person for one in opened.asked}
+    found: dict[str, str | None] = {}
+    for approver in node.cc:
+        for person in _named(approver, opened.asked, people, case):
+            if person in people and person not in known:
+                found.setdefault(person, approver.role)
+    return tuple(Asked(person, None, role) for person, role in sorted(found.items()))
+
+
 def next_round(node: ApprovalNode, level: int, before: Sequence[Asked], people: People, case: Case) -> Round | None:
     """The next level that has somebody to ask; None when the approval is exhausted.
 
@@ -147,8 +175,11 @@ def _ask(
             found = _not_barred(person, people, barred, climb=node.same_as_submitter == "superior")
             if found is not None:
                 named.setdefault(found, approver.role)
+    if node.mode == "sequence":
+        # In the order of the flow. Who stands in for whom is found out when it is their turn.
+        return tuple(Asked(person, None, role) for person, role in named.items())
     follow = node.delegation == "follow"
-    asked = [_standing_in(people, person, role, barred, follow=follow) for person, role in named.items()]
+    asked = [standing_in(people, person, role, barred, follow=follow) for person, role in named.items()]
     # Who is asked in their own right is not asked a second time for somebody else.
     by_person: dict[str, Asked] = {}
     for one in sorted(asked, key=lambda one: one.on_behalf_of is not None):
@@ -181,66 +212,12 @@ def _not_barred(person: str, people: People, barred: frozenset[str], *, climb: b
     return at if at in people and at not in barred else None
 
 
-def _standing_in(people: People, person: str, role: str | None, barred: frozenset[str], *, follow: bool) -> Asked:
+def standing_in(people: People, person: str, role: str | None, barred: frozenset[str], *, follow: bool) -> Asked:
     """One hop: a delegate who is away, too, is asked all the same. Where nobody stands in, the person is asked."""
     delegate = people[person].delegate
     if follow and delegate is not None and delegate in people and delegate not in barred:
         return Asked(delegate, person, role)
     return Asked(person, None, role)
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A person on the list of one level, and what they have said: asked, approved, or neither any more."""
-
-    level: int
-    person: str
-    state: str = "asked"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How an approval stands when somebody's decision comes to its turn."""
-
-    state: ApprovalState
-    mode: str
-    assignments: tuple[Assignment, ...] = ()
-    returns: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of a decision: its outcome, on which level it counts, and the state that the approval takes."""
-
-    outcome: Outcome
-    level: int | None = None
-    state: ApprovalState = ApprovalState.OPEN
-
-
-def judge(standing: Standing, person: str, decision: Decision) -> Verdict:
-    """The one place where a decision is found effective: the first valid one wins, whatever comes at its side."""
-    if standing.state is not ApprovalState.OPEN:
-        late = Outcome.SUPERSEDED if standing.state in _DECIDED else Outcome.TOO_LATE
-        return Verdict(late, state=standing.state)
-    own = [one for one in standing.assignments if one.person == person and one.state in ("asked", "approved")]
-    open_to = [one for one in own if one.state == "asked"]
-    if not own or (decision is Decision.RETURN and not standing.returns):
-        return Verdict(Outcome.NOT_ASSIGNEE)
-    if not open_to:
-        return Verdict(Outcome.SUPERSEDED)
-    level = max(one.level for one in open_to)
-    if standing.mode == "all" and decision is Decision.APPROVE and not _all_of_a_level(standing, person):
-        return Verdict(Outcome.EFFECTIVE, level)
-    return Verdict(Outcome.EFFECTIVE, level, STATE_OF[decision])
-
-
-def _all_of_a_level(standing: Standing, person: str) -> bool:
-    """Whether with this person's word everybody of one level has approved."""
-    silent: dict[int, bool] = {}
-    for one in standing.assignments:
-        if one.state in ("asked", "approved"):
-            silent[one.level] = silent.get(one.level, False) or (one.state == "asked" and one.person != person)
-    return any(not waiting for waiting in silent.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +231,8 @@ class Schedule:
 
 def schedule(node: ApprovalNode, level: int, start: datetime) -> Schedule:
     """When people of this level are reminded and when it is over; reminders are counted on the same calendar."""
-    calendar = CALENDARS[node.calendar.id] if node.calendar.id is not None else None
+    clock = node.clock_of(level)
+    calendar = CALENDARS[clock.id] if clock.id is not None else None
     wanted: Level = node.levels[level]
     due = due_after(calendar, start, wanted.timeout)
     moments = {_offset(wanted, reminder) for reminder in wanted.remind}

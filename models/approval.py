@@ -48,6 +48,8 @@ class Approval(SQLModel, table=True):
     deadline_at: datetime = Field(sa_type=Utc)
     remind_at: list[datetime] = Field(default_factory=list, sa_type=ARRAY(DateTime(timezone=True)))
     reminded: int = 0
+    # How often the level's time has begun anew, because none but new people were asked.
+    clock: int = 0
     opened_at: datetime = written_at()
     closed_at: datetime | None = moment()
     closed_by: str | None = None
@@ -55,7 +57,10 @@ class Approval(SQLModel, table=True):
 
 
 class ApprovalAssignment(SQLModel, table=True):
-    """A person on the list of one level; `role`: the one they were found by."""
+    """A person on the list of one level; `role`: the one they were found by.
+
+    Those of one `seat` have one word, which is yes once they have agreed, `place` after `place`.
+    """
 
     __tablename__ = "approval_assignments"
     __table_args__ = (
@@ -68,8 +73,24 @@ class ApprovalAssignment(SQLModel, table=True):
     person_id: str = Field(primary_key=True)
     on_behalf_of: str | None = None
     role: str | None = None
-    # asked -> approved | rejected | returned | transferred | dropped
+    # waiting <-> asked -> approved | rejected | returned | abstained | transferred | dropped | excused | removed
     state: str = "asked"
+    seat: int = 0
+    place: int = 0
+    added_by: str | None = None
+    since: datetime = written_at()
+
+
+class ApprovalCopy(SQLModel, table=True):
+    """A person who is told of an approval and of its outcome, and does not decide; `added_by`: whoever wanted that."""
+
+    __tablename__ = "approval_copies"
+    __table_args__ = (Index("approval_copies_of_person", "person_id", "approval_id"),)
+
+    approval_id: str = Field(primary_key=True, foreign_key="approvals.approval_id")
+    person_id: str = Field(primary_key=True)
+    role: str | None = None
+    added_by: str | None = None
     since: datetime = written_at()
 
 

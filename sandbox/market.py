@@ -189,8 +189,8 @@ class Market:
 
     @activity.defn
     async def apply_decision(self, fact: Fact) -> StepResult:
-        self._desk.hear(self._arrived[fact.inbox_id])
-        return self._changed(open_approvals=self._desk.still_open)
+        await self._desk.hear(self._arrived[fact.inbox_id])
+        return dataclasses.replace(self._changed(open_approvals=self._desk.still_open), outcome="effective")
 
 
 def is_payment(event: str) -> bool:

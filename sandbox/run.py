@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from domain.flow.acting import staff_for
 from domain.flow.definition import FlowDefinition, FlowSnapshot
 from domain.flow.script import PLAIN_ORDER, Script, ScriptedEvent
 from domain.flow.vocabulary import MOMENTS
@@ -24,7 +25,6 @@ from runtime.temporal import ensure_search_attributes
 from sandbox.desk import Desk
 from sandbox.market import Market, is_payment, pause_until
 from sandbox.messenger import DELIVER, Errand, MessengerWorkflow
-from sandbox.people import staff_for
 from sandbox.story import Story
 from workflows.order.contract import (
     CARRIER_QUEUE,
@@ -98,10 +98,10 @@ class _Run:
         """How the order ended, and the nodes that it came to."""
         async with contextlib.AsyncExitStack() as parts:
             self._environment = await parts.enter_async_context(await _server())
-            story = Story(self._script)
             self._began = await self._environment.get_current_time()
+            story = Story(self._script, self._began)
             facts = _from_now_on({**PLAIN_ORDER, **self._script.facts}, self._began)
-            desk = Desk(staff_for(self._flow), story, self._send, self._environment.get_current_time)
+            desk = Desk(staff_for(self._flow, self._script), story, self._send, self._environment.get_current_time)
             self._market = Market(facts, story, self._send, desk)
             for queue in (ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
                 await parts.enter_async_context(self._worker(queue))

@@ -1,8 +1,9 @@
 """What the script still has to say, and what goes by itself where it says nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from domain.flow.script import ANSWERS, Script, ScriptedEvent
+from domain.flow.acting import Part, part_in
+from domain.flow.script import Script, ScriptedEvent
 
 _NOTHING = timedelta(0)
 
@@ -10,7 +11,8 @@ _NOTHING = timedelta(0)
 class Story:
     """The script of one run; each scripted thing happens once."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, began: datetime) -> None:
+        self._began = began
         self._left = list(script.events)
         self._smooth = script.otherwise == "smooth"
 
@@ -23,12 +25,13 @@ class Story:
         """What comes for whoever waits for this event here: scripted, by itself, or never."""
         return self._take(node, frozenset({event})) or (ScriptedEvent(event=event) if self._smooth else None)
 
-    def answer(self, node: str) -> ScriptedEvent | None:
-        """What people say at this approval; None: nothing."""
-        found = self._take(node, ANSWERS)
-        if found is not None:
-            return None if found.event == "silence" else found
-        return ScriptedEvent(event="approved") if self._smooth else None
+    def part(self, node: str, at: datetime) -> Part:
+        """What people say and do at a visit of this approval that begins now."""
+        return part_in(self._left, node, self.since(at), smooth=self._smooth)
+
+    def since(self, at: datetime) -> timedelta:
+        """How long after the order was placed that is."""
+        return at - self._began
 
     def choice(self, *nodes: str) -> ScriptedEvent | None:
         """What somebody chooses in the lane of this node; None: nobody does."""

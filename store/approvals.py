@@ -11,9 +11,12 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.approval import ApprovalState, Asked, Case, Colleague, Outcome, Round, Schedule
+from domain.approval import ApprovalState, Case, Colleague, Outcome, People, Schedule
 from domain.errors import DomainError
-from models.approval import Approval, ApprovalAssignment, ApprovalTrailEntry
+from domain.flow.approval_node import ApprovalNode
+from domain.signers import Signers
+from domain.signing import Assignment
+from models.approval import Approval, ApprovalAssignment, ApprovalCopy, ApprovalTrailEntry
 from models.columns import now
 from models.inbox import InboxMessage
 from models.order import Order
@@ -23,6 +26,16 @@ from store.events import Event
 DECIDED: Final = "approval.decided"
 """Under this kind the inbox keeps what people say to approvals."""
 
+IN_ORDER: Final = (
+    col(ApprovalAssignment.level),
+    col(ApprovalAssignment.seat),
+    col(ApprovalAssignment.place),
+    col(ApprovalAssignment.person_id),
+)
+"""The order in which people sign."""
+
+# What those who are told hear of besides how it ends.
+_TOLD: Final = ("opened", "copied")
 _STANDING = (ApprovalState.OPEN, ApprovalState.APPROVED)
 
 
@@ -61,16 +74,30 @@ async def get(session: AsyncSession, approval_id: str) -> Approval:
 
 
 async def assignments(session: AsyncSession, approval_id: str) -> Sequence[ApprovalAssignment]:
-    """Everybody who was ever asked, level by level."""
+    """Everybody who was ever asked, level by level, in the order in which they sign."""
     query = select(ApprovalAssignment).where(ApprovalAssignment.approval_id == approval_id)
-    key = (col(ApprovalAssignment.level), col(ApprovalAssignment.person_id))
-    return (await session.exec(query.order_by(*key))).all()
+    return (await session.exec(query.order_by(*IN_ORDER))).all()
 
 
 async def trail(session: AsyncSession, approval_id: str) -> Sequence[ApprovalTrailEntry]:
     """The approval's story from its beginning."""
     query = select(ApprovalTrailEntry).where(ApprovalTrailEntry.approval_id == approval_id)
     return (await session.exec(query.order_by(col(ApprovalTrailEntry.seq)))).all()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What belongs to an approval: everybody who was ever asked, who is told, and its story."""
+
+    asked: Sequence[ApprovalAssignment]
+    copies: Sequence[ApprovalCopy]
+    trail: Sequence[ApprovalTrailEntry]
+
+
+async def parts(session: AsyncSession, approval_id: str) -> Parts:
+    """All that belongs to the approval."""
+    asked, told = await assignments(session, approval_id), await copies(session, approval_id)
+    return Parts(asked, told, await trail(session, approval_id))
 
 
 async def granting(session: AsyncSession, order_no: str, what: str) -> Approval | None:
@@ -133,6 +160,8 @@ def case_of(order: Order, people: dict[str, Colleague], asker: str = "") -> Case
 async def note(session: AsyncSession, order: Order, approval: Approval, told: Told) -> None:
     """Afterwards the approval's trail says so, and so does the order's story, there without anybody's own words."""
     approval.last_trail_seq += 1
+    over = approval.state != ApprovalState.OPEN and told.outcome in (None, Outcome.EFFECTIVE)
+    to = [one.person_id for one in await copies(session, approval.approval_id)] if over or told.kind in _TOLD else []
     level = approval.level if told.level is None else told.level
     session.add(
         ApprovalTrailEntry(
@@ -152,31 +181,60 @@ async def note(session: AsyncSession, order: Order, approval: Approval, told: To
     )
     said = {"decision": told.decision, "outcome": told.outcome}
     data = {"approval_id": approval.approval_id, "state": approval.state, "level": level, **told.data}
-    data |= {name: value for name, value in said.items() if value is not None}
+    data |= {name: value for name, value in said.items() if value is not None} | ({"cc": to} if to else {})
     event = Event(f"approval.{told.kind}", data, actor=told.actor, node=approval.node, on_behalf_of=told.on_behalf_of)
     await events.record(session, order, event)
 
 
-async def ask(session: AsyncSession, approval: Approval, opened: Round, times: Schedule, *, keep: bool) -> None:
-    """Afterwards these people are asked, until the level's deadline; those asked before only if they are kept."""
-    approval.level, approval.deadline_at = opened.level, times.deadline
-    approval.remind_at, approval.reminded = list(times.reminders), 0
-    if not keep:
-        for one in await assignments(session, approval.approval_id):
-            one.state = "dropped" if one.state == "asked" else one.state
-    for asked in opened.asked:
-        await add_assignment(session, approval, asked)
+async def signers(session: AsyncSession, approval: Approval, people: People) -> Signers:
+    """Everybody on the approval's lists, as they work here now."""
+    listed = [
+        Assignment(
+            level=row.level,
+            person=row.person_id,
+            state=row.state,
+            seat=row.seat,
+            place=row.place,
+            on_behalf_of=row.on_behalf_of,
+            role=row.role,
+            added_by=row.added_by,
+        )
+        for row in await assignments(session, approval.approval_id)
+    ]
+    node = ApprovalNode.model_validate(approval.rules)
+    return Signers(node, people, frozenset(approval.interested), tuple(listed))
 
 
-async def add_assignment(session: AsyncSession, approval: Approval, asked: Asked) -> None:
-    """Afterwards the person is asked on the approval's present level."""
-    key = (approval.approval_id, approval.level, asked.person)
-    row = await session.get(ApprovalAssignment, key)
-    if row is None:
-        row = ApprovalAssignment(approval_id=key[0], level=key[1], person_id=key[2])
-        session.add(row)
-    row.on_behalf_of, row.role, row.state, row.since = asked.on_behalf_of, asked.role, "asked", now()
+async def keep(session: AsyncSession, approval: Approval, after: Signers) -> None:
+    """Afterwards the approval's lists are these."""
+    rows = {(row.level, row.person_id): row for row in await assignments(session, approval.approval_id)}
+    for one in after.listed:
+        row = rows.pop(one.key, None)
+        if row is None:
+            row = ApprovalAssignment(approval_id=approval.approval_id, level=one.level, person_id=one.person, state="")
+            session.add(row)
+        if one.state == "asked" and row.state != "asked":
+            row.since = now()
+        row.state, row.seat, row.place = one.state, one.seat, one.place
+        row.on_behalf_of, row.role, row.added_by = one.on_behalf_of, one.role, one.added_by
+    for row in rows.values():
+        await session.delete(row)
     await session.flush()
+
+
+def start_clock(order: Order, approval: Approval, level: int, times: Schedule) -> None:
+    """Afterwards the level has its whole time, reminders included."""
+    approval.clock = approval.clock + 1 if level == approval.level else 0
+    approval.level, approval.deadline_at = level, times.deadline
+    approval.remind_at, approval.reminded = list(times.reminders), 0
+    if order.waiting_for == waiting_word(approval.node):
+        order.deadline_at = times.deadline
+
+
+async def copies(session: AsyncSession, approval_id: str) -> Sequence[ApprovalCopy]:
+    """Everybody who is told of the approval and does not decide."""
+    query = select(ApprovalCopy).where(ApprovalCopy.approval_id == approval_id)
+    return (await session.exec(query.order_by(col(ApprovalCopy.person_id)))).all()
 
 
 def close(order: Order, approval: Approval, state: ApprovalState, by: str) -> None:

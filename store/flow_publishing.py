@@ -155,4 +155,6 @@ async def open_releases(session: AsyncSession, key: str) -> Sequence[FlowRelease
 async def staff(session: AsyncSession) -> Staff:
     """Who works here now."""
     people = (await session.exec(select(Person).where(col(Person.active)))).all()
-    return Staff(frozenset(one.person_id for one in people), frozenset(role for one in people for role in one.roles))
+    roles = {role for one in people for role in one.roles}
+    having = {role: frozenset(one.person_id for one in people if role in one.roles) for role in roles}
+    return Staff(frozenset(one.person_id for one in people), having)

@@ -3,24 +3,27 @@
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.approvals.saying import PreferHeader, Speaker, heard, said_in, say, wait_in, word_of
+from api.approvals.answering import Decider, SayingDep
+from api.approvals.saying import Speaker, said_in, say, word_of
 from api.approvals.schemas import (
+    AddSigner,
     ApprovalItem,
     ApprovalQuery,
     ApprovalView,
+    CopyTo,
     Decide,
     DecideOne,
     DecisionBatch,
     DecisionView,
+    Reasoned,
     Transfer,
     Words,
 )
 from api.batch import BatchResult, Taken, one_by_one
-from api.dependencies import SessionDep, SessionsDep, SnapshotDep, requires
+from api.dependencies import SessionsDep, SnapshotDep, requires
 from api.fields import Key
-from api.idempotency import REPLAYED, KeyDep
 from api.inbox.door import HandOverDep
 from api.paging import ExchangeDep, Keyset, Page, page_of
 from api.verbatim import understood
@@ -32,43 +35,7 @@ from store.listing import approvals as listing
 router = APIRouter(tags=["approvals"])
 _LEAST_LEFT: Final = Keyset("approvals", (datetime, str))
 Reader = Annotated[Principal, requires(Permission.APPROVALS_READ)]
-Decider = Annotated[Principal, requires(Permission.APPROVALS_DECIDE)]
 DecisionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-
-
-class Saying:
-    """One person's word on its way: said with `say`, answered with the decision's resource."""
-
-    def __init__(
-        self,
-        approval_id: Key,
-        caller: Decider,
-        session: SessionDep,
-        sessions: SessionsDep,
-        hand_over: HandOverDep,
-        key: KeyDep,
-        prefer: PreferHeader = None,
-    ) -> None:
-        self._approval_id, self._key, self._prefer = approval_id, key, prefer
-        self._speaker, self._sessions = Speaker(session, caller, hand_over), sessions
-
-    async def answer(self, said: dict[str, Any], response: Response) -> DecisionView:
-        """202 with where to look; 200 once it was heard within the time that the caller wanted to wait."""
-        spoken = await say(self._speaker, self._approval_id, said, self._key)
-        await self._speaker.session.commit()
-        wait = wait_in(self._prefer)
-        message, approval = await heard(self._sessions, spoken, wait)
-        view = DecisionView.of(message, said["action"], approval)
-        response.status_code = 202 if message.applied_at is None else 200
-        response.headers["Location"] = view.links["self"]
-        if wait:
-            response.headers["Preference-Applied"] = f"wait={int(wait.total_seconds())}"
-        if spoken.repeated:
-            response.headers.update(REPLAYED)
-        return view
-
-
-SayingDep = Annotated[Saying, Depends(Saying)]
 
 
 @router.get("/v1/approvals", summary="List approvals")
@@ -103,8 +70,7 @@ async def _take_one(sessions: Sessions, hand_over: Any, caller: Principal, one: 
 @router.get("/v1/approvals/{approval_id}", summary="One approval with its story")
 async def get_approval(approval_id: Key, caller: Reader, session: SnapshotDep) -> ApprovalView:
     approval = await listing.approval_in_sight(session, approval_id, caller)
-    parts = (await approvals.assignments(session, approval_id), await approvals.trail(session, approval_id))
-    return ApprovalView.whole(approval, parts, caller)
+    return ApprovalView.whole(approval, await approvals.parts(session, approval_id), caller)
 
 
 @router.post(
@@ -159,3 +125,41 @@ async def withdraw_approval(saying: SayingDep, body: Words, response: Response) 
 async def nudge_approval(saying: SayingDep, body: Words, response: Response) -> DecisionView:
     """Once in five minutes."""
     return await saying.answer({"action": "nudge", "comment": body.comment}, response)
+
+
+@router.post(
+    "/v1/approvals/{approval_id}/signers",
+    summary="Add a signer",
+    status_code=202,
+    responses={200: {"model": DecisionView}},
+)
+async def add_signer(saying: SayingDep, body: AddSigner, response: Response) -> DecisionView:
+    """By who is to decide, before, after or beside themselves; by operations, before, after or beside anybody.
+
+    Before and after, the two have one word between them: yes once both have agreed. Beside, the new signer has a word
+    of their own.
+    """
+    said = {"action": "add_signer", "to": body.person, "where": body.where, "of": body.of, "comment": body.reason}
+    return await saying.answer(said, response)
+
+
+@router.post(
+    "/v1/approvals/{approval_id}/signers/{person_id}/remove",
+    summary="Take an added signer off the list",
+    status_code=202,
+    responses={200: {"model": DecisionView}},
+)
+async def remove_signer(saying: SayingDep, person_id: Key, body: Reasoned, response: Response) -> DecisionView:
+    """By who added them, or operations, as long as they have not decided."""
+    return await saying.answer({"action": "remove_signer", "to": person_id, "comment": body.reason}, response)
+
+
+@router.post(
+    "/v1/approvals/{approval_id}/cc",
+    summary="Have somebody told",
+    status_code=202,
+    responses={200: {"model": DecisionView}},
+)
+async def copy_approval(saying: SayingDep, body: CopyTo, response: Response) -> DecisionView:
+    """By who decides, or operations: the person sees the approval and hears how it ends, and never decides."""
+    return await saying.answer({"action": "copy", "to": body.to, "comment": body.comment}, response)

@@ -11,16 +11,25 @@ from typing import Annotated, Any, Final
 from fastapi import Header
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.hearing import NUDGE_PAUSE, Said
+from activities.hearing import NUDGE_PAUSE, Said, check_copy
 from api.inbox.door import API, take
 from api.inbox.hand_over import HandOver
 from api.problem import Refused, in_body, unprocessable
 from api.turnstile import end_turn
 from domain.access import Principal
-from domain.approval import AlreadyDecided, ApprovalNotOpen, ApprovalState, NotAssignee, ReturnNotOffered
-from domain.flow.approval_node import ApprovalNode
+from domain.approval import (
+    AbstentionNotOffered,
+    AlreadyDecided,
+    ApprovalNotOpen,
+    ApprovalState,
+    CannotBeAsked,
+    NotAssignee,
+    ReturnNotOffered,
+)
+from domain.flow.approval_node import Vote
 from domain.flow.vocabulary import Role
-from models.access import Person
+from domain.signers import Joining, Signers, Where
+from domain.signing import SIGNED
 from models.approval import Approval
 from models.columns import now
 from models.inbox import InboxMessage
@@ -33,7 +42,7 @@ from store.listing.approvals import approval_in_sight
 LONGEST_WAIT: Final = timedelta(seconds=10)
 _LOOK_AGAIN_S: Final = 0.1
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?:$|[,;\s])")
-_STATE_OF: Final = {"approve": "approved", "reject": "rejected", "return": "returned"}
+_STATE_OF: Final = {"approve": "approved", "reject": "rejected", "return": "returned", "abstain": "abstained"}
 
 PreferHeader = Annotated[
     str | None, Header(description="`wait=5`: up to ten seconds for what becomes of it", max_length=200)
@@ -61,8 +70,9 @@ class Speaker:
 async def say(speaker: Speaker, approval_id: str, said: dict[str, Any], key: str | None = None) -> Spoken:
     """Afterwards the word is committed and on its way. The same word again is the same one.
 
-    Raises ApprovalNotFound, NotAssignee, ApprovalNotOpen, AlreadyDecided, ReturnNotOffered; Refused (422) where a
-    comment is missing or nobody of this name can be asked, (429) for a nudge that comes too soon.
+    Raises ApprovalNotFound, NotAssignee, NotASigner, TooManySigners, ApprovalNotOpen, AlreadyDecided, ReturnNotOffered,
+    AbstentionNotOffered; Refused (422) where a comment is missing or nobody of this name can be asked, (429) for a
+    nudge that comes too soon.
     """
     session, caller = speaker.session, speaker.caller
     approval = await approval_in_sight(session, approval_id, caller)
@@ -94,41 +104,55 @@ async def _check(session: AsyncSession, approval: Approval, caller: Principal, w
         facts = {"state": approval.state, "closed_by": approval.closed_by or "", "closed_at": closed_at}
         raise ApprovalNotOpen("The approval is not open any more.", **facts)
     keeps = bool(caller.roles & {Role.OPERATIONS, Role.ADMIN})
+    signers = await approvals.signers(session, approval, await approvals.people(session))
     match word.action:
         case "nudge":
             await _check_pause(session, approval)
         case "withdraw":
             if caller.actor not in approval.interested and not keeps:
                 raise NotAssignee("Only the submitter or operations withdraws an approval.")
-        case "transfer":
-            await _check_transfer(session, approval, caller, word.to or "", keeps=keeps)
+        case "transfer" | "add_signer" | "remove_signer" | "copy":
+            copied = {one.person_id for one in await approvals.copies(session, approval.approval_id)}
+            _check_person(signers, copied, approval.level, word, caller.actor, keeps=keeps)
         case _:
-            await _check_decision(session, approval, caller, word)
+            _check_decision(signers, caller.actor, word)
 
 
-async def _check_decision(session: AsyncSession, approval: Approval, caller: Principal, word: Said) -> None:
-    node = ApprovalNode.model_validate(approval.rules)
-    own = {row.state for row in await approvals.assignments(session, approval.approval_id) if _is(row, caller)}
+def _check_decision(signers: Signers, actor: str, word: Said) -> None:
+    own = {one.state for one in signers.listed if one.person == actor}
     if "asked" not in own:
-        if own & set(_STATE_OF.values()):
+        if own & set(SIGNED):
             raise AlreadyDecided("You have decided about this already.")
+        if "waiting" in own:
+            raise NotAssignee("Your turn has not come yet.")
         raise NotAssignee("Others are asked to decide about this.")
-    if word.action == "return" and node.outcomes.returned is None:
+    if word.action == "return" and signers.node.outcomes.returned is None:
         raise ReturnNotOffered("This approval cannot send the order back.")
-    if _STATE_OF[word.action] in node.comment_required and not (word.comment or "").strip():
+    if word.action == "abstain" and not isinstance(signers.node.mode, Vote):
+        raise AbstentionNotOffered("Only in a vote may a person abstain.")
+    if _STATE_OF[word.action] in signers.node.comment_required and not (word.comment or "").strip():
         raise unprocessable([in_body("#/comment", "comment_required", "This decision needs a comment")])
 
 
-async def _check_transfer(
-    session: AsyncSession, approval: Approval, caller: Principal, to: str, *, keeps: bool
-) -> None:
-    rows = await approvals.assignments(session, approval.approval_id)
-    if not keeps and not any(_is(row, caller) and row.state == "asked" for row in rows):
-        raise NotAssignee("Only who is asked, or operations, hands a decision on.")
-    person = await session.get(Person, to)
-    busy = {row.person_id for row in rows if row.state in ("asked", "approved")}
-    if person is None or not person.active or not person.roles or to in approval.interested or to in busy:
-        raise unprocessable([in_body("#/to", "cannot_be_asked", "This person cannot be asked")])
+def _check_person(signers: Signers, copied: set[str], level: int, word: Said, actor: str, *, keeps: bool) -> None:
+    """Whether this person may be asked, taken off the list or told; decided by the very rules that will apply it."""
+    to = word.to or ""
+    try:
+        match word.action:
+            case "transfer":
+                signers.handed_on(actor, to, level, keeps=keeps)
+            case "add_signer":
+                signers.joined(actor, Joining(to, word.where or Where.BESIDE, word.of), level, keeps=keeps)
+            case "remove_signer":
+                signers.removed(actor, to, keeps=keeps)
+            case _:
+                check_copy(signers, copied, actor, to, keeps=keeps)
+        known = signers.people.get(to)
+        if word.action != "remove_signer" and (known is None or not known.roles):
+            raise CannotBeAsked("This person cannot be asked.")
+    except CannotBeAsked:
+        field = "#/person" if word.action == "add_signer" else "#/to"
+        raise unprocessable([in_body(field, "cannot_be_asked", "This person cannot be asked")]) from None
 
 
 async def _check_pause(session: AsyncSession, approval: Approval) -> None:
@@ -137,10 +161,6 @@ async def _check_pause(session: AsyncSession, approval: Approval) -> None:
     if left > timedelta(0):
         seconds = str(int(left.total_seconds()) + 1)
         raise Refused(429, "nudged_already", "They were nudged a moment ago.", headers={"Retry-After": seconds})
-
-
-def _is(row: Any, caller: Principal) -> bool:
-    return bool(row.person_id == caller.actor)
 
 
 def wait_in(prefer: str | None) -> timedelta:

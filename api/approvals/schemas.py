@@ -9,11 +9,14 @@ from api.fields import Body, Key, LongText, Moment
 from api.paging import ListQuery
 from domain.access import Principal
 from domain.approval import ApprovalState
-from domain.flow.approval_node import ApprovalNode
+from domain.flow.approval_node import ApprovalNode, Vote
 from domain.flow.vocabulary import Role
-from models.approval import Approval, ApprovalAssignment, ApprovalTrailEntry
+from domain.signers import Where
+from domain.signing import Assignment, tally
+from models.approval import Approval, ApprovalAssignment, ApprovalCopy, ApprovalTrailEntry
 from models.columns import now
 from models.inbox import InboxMessage
+from store.approvals import Parts
 from store.listing.approvals import ApprovalFilter
 
 ME = "me"
@@ -27,9 +30,9 @@ class Words(Body):
 
 
 class Decide(Words):
-    """A decision. Whether a comment is needed is told by the approval's `comment_required`."""
+    """A decision. Whether a comment is needed is told by the approval's `comment_required`; `abstain` is for votes."""
 
-    decision: Literal["approve", "reject", "return"]
+    decision: Literal["approve", "reject", "return", "abstain"]
 
 
 class DecideOne(Decide):
@@ -50,19 +53,70 @@ class Transfer(Words):
     to: Key
 
 
+class Reasoned(Body):
+    """Why, for those who read the trail."""
+
+    reason: LongText
+
+
+class AddSigner(Reasoned):
+    """Who signs, too: before, after or beside the caller, or with `of` whoever is meant, which is for operations."""
+
+    person: Key
+    where: Where
+    of: Key | None = None
+
+
+class CopyTo(Words):
+    """Who is told of the approval and its outcome."""
+
+    to: Key
+
+
 class AssigneeView(BaseModel):
-    """A person who is asked, or was; `on_behalf_of`: whose delegate they are."""
+    """A person who is asked, or was; `on_behalf_of`: whose delegate they are, `added_by`: who wanted them to sign.
+
+    In a sequence seats sign one after the other. Those of one `seat` have one word, which is yes once all of them have
+    agreed, `place` after `place`. `state` is `waiting` until it is their turn.
+    """
 
     person_id: str
     on_behalf_of: str | None
     role: str | None
     level: int
+    seat: int
+    place: int
+    added_by: str | None
     state: str
     since: Moment
 
     @classmethod
     def of(cls, row: ApprovalAssignment) -> Self:
         return cls.model_validate(row, from_attributes=True)
+
+
+class CopyView(BaseModel):
+    """A person who is told; `added_by`: who wanted that, null where it was the flow."""
+
+    person_id: str
+    role: str | None
+    added_by: str | None
+    since: Moment
+
+    @classmethod
+    def of(cls, row: ApprovalCopy) -> Self:
+        return cls.model_validate(row, from_attributes=True)
+
+
+class VotesView(BaseModel):
+    """A vote on the present level. `wanted`: the flow's count or share; `needed`: how many have to agree as it is."""
+
+    wanted: float
+    needed: int
+    agreed: int
+    rejected: int
+    abstained: int
+    silent: int
 
 
 class ApprovalItem(BaseModel):
@@ -111,32 +165,48 @@ class TrailView(BaseModel):
 
 
 class ApprovalView(ApprovalItem):
-    """An approval with its rules and its whole story."""
+    """An approval with its rules and its whole story. `mode`: any, all, sequence or vote; `cc` are told of it."""
 
     flow_key: str
     flow_version: int
     mode: str
+    votes: VotesView | None
+    cc: list[CopyView]
     may_return: bool
+    may_abstain: bool
     comment_required: list[str]
     on_exhausted: str
     trail: list[TrailView]
 
     @classmethod
-    def whole(
-        cls, row: Approval, parts: tuple[Sequence[ApprovalAssignment], Sequence[ApprovalTrailEntry]], caller: Principal
-    ) -> Self:
-        asked, trail = parts
+    def whole(cls, row: Approval, parts: Parts, caller: Principal) -> Self:
         node = ApprovalNode.model_validate(row.rules)
         rules = {
             "flow_key": row.flow_key,
             "flow_version": row.flow_version,
-            "mode": node.mode,
+            "mode": "vote" if isinstance(node.mode, Vote) else node.mode,
+            "votes": _votes(node.mode, row.level, parts.asked) if isinstance(node.mode, Vote) else None,
+            "cc": [CopyView.of(copy) for copy in parts.copies],
             "may_return": node.outcomes.returned is not None,
+            "may_abstain": isinstance(node.mode, Vote),
             "comment_required": list(node.comment_required),
             "on_exhausted": node.on_exhausted,
-            "trail": [TrailView.of(line) for line in trail],
+            "trail": [TrailView.of(line) for line in parts.trail],
         }
-        return cls.model_validate(shown(row, asked, caller) | rules)
+        return cls.model_validate(shown(row, parts.asked, caller) | rules)
+
+
+def _votes(vote: Vote, level: int, asked: Sequence[ApprovalAssignment]) -> VotesView:
+    listed = [Assignment(one.level, one.person_id, one.state, one.seat, one.place) for one in asked]
+    found = tally(vote, listed, level)
+    return VotesView(
+        wanted=vote.vote,
+        needed=found.needed,
+        agreed=found.agreed,
+        rejected=found.rejected,
+        abstained=found.abstained,
+        silent=found.silent,
+    )
 
 
 def shown(row: Approval, asked: Sequence[ApprovalAssignment], caller: Principal) -> dict[str, Any]:
@@ -191,13 +261,16 @@ class DecisionView(BaseModel):
 
 
 class ApprovalQuery(ListQuery):
-    """Filters of the list. `assignee=me`: what the caller has to decide, or has decided. Open ones, unless said."""
+    """Filters of the list. `assignee=me`: what the caller has to decide, or has decided; `cc=me`: what they are told
+    of. Open ones, unless said."""
 
     assignee: Key | None = None
     state: ApprovalState = ApprovalState.OPEN
     role: Role | None = None
     order_no: Key | None = None
+    cc: Key | None = None
 
     def wanted(self, caller: Principal) -> ApprovalFilter:
-        person = caller.actor if self.assignee == ME else self.assignee
-        return ApprovalFilter(person, self.state.value, self.role.value if self.role else None, self.order_no)
+        person, told = (caller.actor if one == ME else one for one in (self.assignee, self.cc))
+        role = self.role.value if self.role else None
+        return ApprovalFilter(person, self.state.value, role, self.order_no, told)

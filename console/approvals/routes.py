@@ -6,18 +6,30 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from api.approvals.saying import Speaker, heard, say
-from api.approvals.schemas import ApprovalItem, ApprovalQuery, ApprovalView, Decide, Transfer, Words
+from api.approvals.schemas import (
+    AddSigner,
+    ApprovalItem,
+    ApprovalQuery,
+    ApprovalView,
+    CopyTo,
+    Decide,
+    Reasoned,
+    Transfer,
+    Words,
+)
 from api.dependencies import SessionsDep, SnapshotDep
-from api.fields import Key
+from api.fields import Body, Key
 from api.inbox.door import HandOverDep
 from api.inbox.hand_over import HandOver
 from api.paging import Keyset
 from console.guard import HOME, Visitor, allowed
 from console.pages import REFUSALS, Page, PageDep
 from domain.access import Permission
+from domain.signing import SILENT
 from runtime.database import Sessions
 from store import approvals
 from store.listing import approvals as listing
+from store.listing.approvals import ApprovalFilter
 from store.people import who_may_be_asked
 
 router = APIRouter()
@@ -43,7 +55,7 @@ async def inbox(
     page: PageDep,
     visitor: Reader,
     session: SnapshotDep,
-    view: Annotated[Literal["mine", "open", "done"], Query()] = "mine",
+    view: Annotated[Literal["mine", "cc", "open", "done"], Query()] = "mine",
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     rows = await _rows(session, visitor, view, cursor)
@@ -76,18 +88,12 @@ async def show_approval(page: PageDep, visitor: Reader, sessions: SessionsDep, a
 
 @router.post("/approvals/{approval_id}")
 async def say_to_one(
-    page: PageDep,
-    visitor: Decider,
-    sessions: SessionsDep,
-    hand_over: HandOverDep,
-    approval_id: Key,
-    action: Line,
-    comment: Line = "",
-    to: Line = "",
+    request: Request, page: PageDep, visitor: Decider, sessions: SessionsDep, hand_over: HandOverDep, approval_id: Key
 ) -> Response:
-    """A decision, a transfer, a withdrawal or a reminder; the same words as those of the API."""
+    """A decision, a transfer, a signer more or less, a withdrawal or a reminder; the same words as those of the API."""
+    form = await request.form()
     try:
-        said = _word(action, comment.strip(), to.strip())
+        said = _word({name: value.strip() for name, value in form.items() if isinstance(value, str) and value.strip()})
         async with sessions() as session:
             spoken = await say(Speaker(session, visitor.caller, hand_over), approval_id, said)
         message, _approval = await heard(sessions, spoken, _PATIENCE)
@@ -103,7 +109,7 @@ async def _said(
 ) -> Exception | None:
     decision, comment = said
     try:
-        word = _word(decision, comment.strip(), "")
+        word = _word({"action": decision} | ({"comment": comment.strip()} if comment.strip() else {}))
         async with sessions() as session:
             await say(Speaker(session, visitor.caller, hand_over), approval_id, word)
     except REFUSALS as refused:
@@ -111,25 +117,48 @@ async def _said(
     return None
 
 
-def _word(action: str, comment: str, to: str) -> dict[str, Any]:
+_FORMS: Final[dict[str, tuple[type[Body], tuple[str, ...]]]] = {
+    "transfer": (Transfer, ("to", "comment")),
+    "add_signer": (AddSigner, ("person", "where", "of", "reason")),
+    "remove_signer": (Reasoned, ("reason",)),
+    "copy": (CopyTo, ("to", "comment")),
+    "nudge": (Words, ("comment",)),
+    "withdraw": (Words, ("comment",)),
+}
+
+
+def _word(form: dict[str, str]) -> dict[str, Any]:
     """The word in the shape of the API, which checks it. Raises ValidationError."""
-    body: dict[str, Any] = {"comment": comment} if comment else {}
-    if action == "transfer":
-        return {"action": "transfer", **Transfer.model_validate(body | {"to": to}).model_dump()}
-    if action in ("nudge", "withdraw"):
-        return {"action": action, **Words.model_validate(body).model_dump()}
-    decided = Decide.model_validate(body | {"decision": action})
-    return {"action": decided.decision, "comment": decided.comment}
+    action = form.get("action", "")
+    if action not in _FORMS:
+        decided = Decide.model_validate({"decision": action} | _given(form, ("comment",)))
+        return {"action": decided.decision, "comment": decided.comment}
+    shape, fields = _FORMS[action]
+    said = shape.model_validate(_given(form, fields)).model_dump()
+    if action == "remove_signer":
+        said["to"] = form.get("person", "")
+    names = {"reason": "comment", "person": "to"}
+    return {"action": action} | {names.get(name, name): value for name, value in said.items()}
+
+
+def _given(form: dict[str, str], fields: tuple[str, ...]) -> dict[str, str]:
+    return {name: form[name] for name in fields if name in form}
 
 
 async def _rows(session: Any, visitor: Visitor, view: str, cursor: str | None) -> dict[str, Any]:
-    asked = {"state": "open" if view != "done" else "approved"} | ({"assignee": "me"} if view != "open" else {})
-    wanted = ApprovalQuery.model_validate(asked).wanted(visitor.caller)
+    wanted = _wanted(view, visitor)
     rows = await listing.page(session, visitor.caller, wanted, _LEAST_LEFT.decode(cursor), _PAGE)
     people = await listing.asked(session, [row.approval_id for row in rows])
     items = [ApprovalItem.of(row, people[row.approval_id], visitor.caller) for row in rows[:_PAGE]]
     last = rows[_PAGE - 1] if len(rows) > _PAGE else None
     return {"items": items, "following": _LEAST_LEFT.encode((last.deadline_at, last.approval_id)) if last else ""}
+
+
+def _wanted(view: str, visitor: Visitor) -> ApprovalFilter:
+    if view == "cc":
+        return ApprovalFilter(cc=visitor.caller.actor, latest_first=True)
+    asked = {"state": "open" if view != "done" else "approved"} | ({"assignee": "me"} if view != "open" else {})
+    return ApprovalQuery.model_validate(asked).wanted(visitor.caller)
 
 
 async def _one(
@@ -138,11 +167,22 @@ async def _one(
     status, trouble = (200, "") if refused is None else page.refusal(refused)
     async with sessions() as session:
         row = await listing.approval_in_sight(session, approval_id, visitor.caller)
-        parts = (await approvals.assignments(session, approval_id), await approvals.trail(session, approval_id))
-        others = await who_may_be_asked(session, {row.person_id for row in parts[0]} | set(row.interested))
+        parts = await approvals.parts(session, approval_id)
+        listed = {one.person_id for one in parts.asked}
+        others = await who_may_be_asked(session, listed | set(row.interested))
+        readers = await who_may_be_asked(session, listed | {one.person_id for one in parts.copies})
     shown = ApprovalView.whole(row, parts, visitor.caller)
-    asked = any(one.person_id == visitor.caller.actor and one.state == "asked" for one in shown.assignees)
-    keeps = visitor.caller.works_for("operations")
-    own = visitor.caller.actor in row.interested
-    content = {"approval": shown, "asked": asked, "keeps": keeps, "own": own, "others": others, "trouble": trouble}
+    me = visitor.caller.actor
+    content = {
+        "approval": shown,
+        "asked": any(one.person_id == me and one.state == "asked" for one in shown.assignees),
+        "waiting": any(one.person_id == me and one.state == "waiting" for one in shown.assignees),
+        "signers": [one for one in shown.assignees if one.state in SILENT],
+        "me": me,
+        "keeps": visitor.caller.works_for("operations"),
+        "own": me in row.interested,
+        "others": others,
+        "readers": readers,
+        "trouble": trouble,
+    }
     return page.show("approvals/one.html", visitor, status, **content)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from fractions import Fraction
+from math import ceil
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from domain.flow.parts import Duration, FlowPart, Link, Name, NodeBase, NodeId, Reference, Registry, Reminder, named_in
 
@@ -45,17 +47,54 @@ class Clock(FlowPart):
 
 
 class Level(FlowPart):
-    """Who is asked next when nobody has answered in time. Whoever was asked before may answer still, if kept."""
+    """Who is asked next when nobody has answered in time. Whoever was asked before may answer still, if kept.
+
+    Without a `calendar` of its own it goes by the node's.
+    """
 
     to: Approvers
     timeout: Duration = HALF_AN_HOUR
     keep_previous: Annotated[bool, Field(strict=True)] = False
     remind: Reminders = ()
+    calendar: Clock | None = None
 
     @model_validator(mode="after")
     def _reminders_in_time(self) -> Self:
         _within(self.timeout, self.remind)
         return self
+
+
+class Vote(FlowPart):
+    """How many have to agree: so many of them, or at least this share of those who do not abstain.
+
+    A share is a half at least and below one: with less, a minority would decide; that all have to agree is the mode
+    `all`. As many for as against is a rejection, and so it is when everybody abstains.
+    """
+
+    vote: (
+        Annotated[int, Field(strict=True, ge=1, le=100)]
+        | Annotated[float, Field(strict=True, ge=0.5, lt=1, allow_inf_nan=False)]
+    )
+
+    def needed(self, voters: int, abstained: int) -> int:
+        """How many of these voters have to agree. Where fewer are there than were wanted, all of them have to."""
+        if isinstance(self.vote, int):
+            return max(min(self.vote, voters), 1)
+        cast = voters - abstained
+        return max(ceil(Fraction(str(self.vote)) * cast), cast // 2 + 1)
+
+
+def _one_mode(value: object) -> object:
+    """The value, if it is a mode: one fault is told once, and not for every shape that it does not have."""
+    wanted = value.get("vote") if isinstance(value, dict) and value.keys() == {"vote"} else None
+    count = type(wanted) is int and 1 <= wanted <= 100
+    share = type(wanted) is float and 0.5 <= wanted < 1
+    if value in ("any", "all", "sequence") or isinstance(value, Vote) or count or share:
+        return value
+    raise ValueError("should be any, all, sequence, {vote: 3} for so many people, or {vote: 0.6} for a half or more")
+
+
+Mode = Annotated[Literal["any", "all", "sequence"] | Vote, BeforeValidator(_one_mode)]
 
 
 class Outcomes(FlowPart):
@@ -70,14 +109,16 @@ class Outcomes(FlowPart):
 class ApprovalNode(NodeBase):
     """Ask people to decide, one level after another; nobody decides about an order of their own unless it says so.
 
-    `any`: the first answer counts. `all`: one rejection rejects, and everybody of one level has to approve. When no
-    level has answered, `on_exhausted` says which way the order goes; it is on record as timed out, never as approved.
+    `any`: the first answer counts. `all`: one rejection rejects, and everybody of one level has to approve. `sequence`:
+    the same one after the other, in the order in which they are named, each with the level's whole time. A vote ends
+    as soon as its outcome cannot change any more. When no level has answered, `on_exhausted` says which way the order
+    goes; it is on record as timed out, never as approved. `cc` are told of it and how it ends, and never decide.
     Where a rejection leads to an exception lane, `hold_reason` is what the order is held for there. What an approval
     `grants` beyond letting the order go on: `credit`, that it may exceed its customer's. Only people grant that.
     """
 
     kind: Literal["approval"]
-    mode: Literal["any", "all"] = "any"
+    mode: Mode = "any"
     assignees: Approvers
     on_no_assignee: Approver = Approver(role="operations")
     same_as_submitter: Literal["superior", "self", "skip"] = "superior"
@@ -90,6 +131,7 @@ class ApprovalNode(NodeBase):
     comment_required: tuple[Literal["approved", "rejected", "returned"], ...] = ()
     hold_reason: Annotated[Name, named_in(Registry.HOLD_REASON)] = "approval_rejected"
     grants: Literal["credit"] | None = None
+    cc: Annotated[tuple[Approver, ...], Field(max_length=20)] = ()
     outcomes: Outcomes
 
     @property
@@ -100,6 +142,10 @@ class ApprovalNode(NodeBase):
     def levels(self) -> Sequence[Level]:
         """Every level from the first one on."""
         return (Level(to=self.assignees, timeout=self.timeout, remind=self.remind), *self.escalate)
+
+    def clock_of(self, level: int) -> Clock:
+        """What counts the time of this level."""
+        return self.levels[level].calendar or self.calendar
 
     def leads_to(self, outcome: str) -> str:
         """The node that this outcome (approved, rejected, returned, withdrawn) leads to."""
@@ -112,16 +158,30 @@ class ApprovalNode(NodeBase):
 
     def references(self) -> Iterator[Reference]:
         yield Reference("hold_reason", Registry.HOLD_REASON, self.hold_reason)
-        if self.calendar.id is not None:
-            yield Reference("calendar.id", Registry.CALENDAR, self.calendar.id)
+        clocks = [("", self.calendar)] + [(f"escalate[{n}].", level.calendar) for n, level in enumerate(self.escalate)]
+        for field, clock in clocks:
+            if clock is not None and clock.id is not None:
+                yield Reference(f"{field}calendar.id", Registry.CALENDAR, clock.id)
+        lists = [("assignees", self.assignees), ("cc", self.cc)]
+        lists += [(f"escalate[{n}].to", level.to) for n, level in enumerate(self.escalate)]
         named = [("on_no_assignee", self.on_no_assignee)]
-        named += [(f"assignees[{at}]", one) for at, one in enumerate(self.assignees)]
-        named += [
-            (f"escalate[{n}].to[{at}]", one) for n, lv in enumerate(self.escalate) for at, one in enumerate(lv.to)
-        ]
+        named += [(f"{field}[{at}]", one) for field, several in lists for at, one in enumerate(several)]
         for field, approver in named:
             if approver.role is not None:
                 yield Reference(f"{field}.role", Registry.ROLE, approver.role)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.mode in ("any", "all"):
+            return
+        lists = [("assignees", self.assignees)] + [(f"escalate[{n}].to", one.to) for n, one in enumerate(self.escalate)]
+        for field, approvers in lists:
+            users = [one.user for one in approvers if one.user is not None]
+            for user in sorted({one for one in users if users.count(one) > 1}):
+                yield "asked_twice", f"{field}: {user} is asked twice, and would have one word all the same"
+        wanted = self.mode.vote if isinstance(self.mode, Vote) else 0
+        named = {one.user for one in self.assignees}
+        if None not in named and isinstance(wanted, int) and wanted > len(named):
+            yield "vote_out_of_reach", f"mode.vote: {wanted} have to agree, and {len(named)} are asked"
 
     @model_validator(mode="after")
     def _somebody_to_ask(self) -> Self:

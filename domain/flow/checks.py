@@ -133,15 +133,11 @@ def _check_head(flow: FlowDefinition) -> Iterator[Problem]:
 def _check_node(node_id: str, node: NodeBase, nodes: Collection[str]) -> Iterator[Problem]:
     if "." in node_id:
         yield Problem(node_id, "schema", "a name with a dot belongs to a node of a flow that is called")
-    for link in node.links():
-        if link.target not in nodes:
-            yield Problem(node_id, "dangling_link", f"{link.field}: there is no node {link.target}")
-    for reference in node.references():
-        if reference.name not in _NAMES[reference.registry]:
-            code = f"unknown_{reference.registry}"
-            yield Problem(node_id, code, f"{reference.field}: there is no {reference.registry} {reference.name}")
+    yield from _check_names(node_id, node, nodes)
     for field, text in node.conditions():
         yield from _check_condition(node_id, field, text)
+    for code, detail in node.faults():
+        yield Problem(node_id, code, detail)
     match node:
         case ActionNode():
             yield from _check_action(node_id, node)
@@ -149,6 +145,16 @@ def _check_node(node_id: str, node: NodeBase, nodes: Collection[str]) -> Iterato
             yield from _check_values(node_id, node)
         case BranchNode(table=DecisionTable() as table):
             yield from _check_table(node_id, table)
+
+
+def _check_names(node_id: str, node: NodeBase, nodes: Collection[str]) -> Iterator[Problem]:
+    for link in node.links():
+        if link.target not in nodes:
+            yield Problem(node_id, "dangling_link", f"{link.field}: there is no node {link.target}")
+    for reference in node.references():
+        if reference.name not in _NAMES[reference.registry]:
+            code = f"unknown_{reference.registry}"
+            yield Problem(node_id, code, f"{reference.field}: there is no {reference.registry} {reference.name}")
 
 
 def _check_values(node_id: str, node: SetNode) -> Iterator[Problem]:

@@ -125,3 +125,7 @@ class NodeBase(FlowPart):
     def conditions(self) -> Iterator[tuple[str, str]]:
         """Field and text of every condition."""
         yield from ()
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Code and detail of what cannot work, though each field is well formed."""
+        yield from ()

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from domain.flow.approval_node import PersonId
 from domain.flow.nodes import Choice
 from domain.flow.parts import FlowPart, Name, NodeId, Text, read_duration
+from domain.signers import Where
 
 EventName = Literal[
     "payment.full",
@@ -22,11 +24,15 @@ EventName = Literal[
     "rejected",
     "returned",
     "withdrawn",
+    "abstained",
     "silence",
+    "signer_added",
+    "signer_removed",
     "failed",
     "resolved",
 ]
-ANSWERS = frozenset({"approved", "rejected", "returned", "withdrawn", "silence"})
+ANSWERS = frozenset({"approved", "rejected", "returned", "withdrawn", "abstained", "silence"})
+SIGNERS = frozenset({"signer_added", "signer_removed"})
 FactText = (
     Annotated[bool, Field(strict=True)]
     | Annotated[int, Field(strict=True)]
@@ -39,7 +45,11 @@ After = Annotated[timedelta, BeforeValidator(read_duration)]
 
 class ScriptedEvent(FlowPart):
     """One thing that happens. Without `after` it comes as soon as its node is reached; without `node`, to whichever
-    node waits for such a thing first."""
+    node waits for such a thing first.
+
+    `by`: whose word it is, a person's or that of whoever has this role; without it everybody's who is asked. `person`,
+    `where` and `of`: who is added before, after or beside whom, or taken off the list again.
+    """
 
     after: After | None = None
     node: NodeId | None = None
@@ -47,6 +57,10 @@ class ScriptedEvent(FlowPart):
     reason: Name | None = None
     choice: Choice | None = None
     target: NodeId | None = None
+    by: PersonId | None = None
+    person: PersonId | None = None
+    where: Where | None = None
+    of: PersonId | None = None
 
 
 class Expectation(FlowPart):

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from domain.approval import schedule
+from domain.approval import ApprovalState, outcome_of
+from domain.flow.acting import Part, part_in, staff_for
 from domain.flow.approval_node import ApprovalNode
 from domain.flow.conditions import ConditionFailed
 from domain.flow.decide import decide
@@ -22,9 +23,10 @@ from domain.flow.nodes import (
 )
 from domain.flow.parallel import leaves
 from domain.flow.parts import NodeBase
-from domain.flow.script import ANSWERS, PLAIN_ORDER, Script, ScriptedEvent
+from domain.flow.script import PLAIN_ORDER, Script, ScriptedEvent
 from domain.flow.structure_nodes import ParallelNode, SetNode
 from domain.flow.vocabulary import FactValue
+from domain.rehearsal import Rehearsal
 
 MAX_STEPS = 1000
 LANE = "exception_lane"
@@ -230,24 +232,31 @@ class _Walk:
             self.facts["payment.paid_minor"] = self.facts["order.total_minor"]
 
     def _ask(self, at: str, node: ApprovalNode) -> _Left:
-        ends = [self.now]
-        for level in range(len(node.levels)):
-            ends.append(schedule(node, level, self.placed_at + ends[-1]).deadline - self.placed_at)
-        answer = self._take(at, ANSWERS, until=ends[-1])
-        if answer is None and self.script.otherwise == "smooth" and not self._is_scripted(at, *ANSWERS):
-            answer = ScriptedEvent(event="approved")
-        if answer is None or answer.event == "silence":
-            self.now = ends[-1]
-            outcome, detail = str(node.on_exhausted), f"timed out after {len(node.levels)} levels"
-        else:
-            level = sum(end < self.now for end in ends[1:])
-            outcome, detail = str(answer.event), f"{answer.event} on level {level}"
+        played = self._play(node, part_in(self.left_over, at, self.now, smooth=self.script.otherwise == "smooth"))
+        outcome, detail = outcome_of(played.state, node.on_exhausted), f"{played.state.value} on level {played.level}"
+        if played.state is ApprovalState.TIMED_OUT:
+            detail = f"timed out after {played.level + 1} levels"
         if outcome == "approved" and node.grants == "credit":
             self.facts["order.above_credit"] = False
         to = node.leads_to(outcome)
         if isinstance(self._node_at(to), ExceptionNode):
             self.failed_at = at
         return _Left(f"outcomes.{outcome}", to, outcome, detail)
+
+    def _play(self, node: ApprovalNode, part: Part) -> Rehearsal:
+        """The approval as it ends; the clock goes on to that moment."""
+        played = Rehearsal.opened(node, staff_for(self.flow, self.script), self.placed_at + self.now)
+        part.go_along(played, self.placed_at + self.now)
+        while played.is_open:
+            ends = played.times.deadline - self.placed_at
+            event = next((one for one in part.coming if (one.after or self.now) <= ends), None)
+            self.now = max(self.now, (event.after or self.now) if event else ends)
+            if event is not None:
+                part.play(played, event, self.placed_at + self.now)
+            else:
+                played.escalate(self.placed_at + self.now)
+            part.go_along(played, self.placed_at + self.now)
+        return played
 
     def _held(self, at: str, node: ExceptionNode) -> _Left:
         chosen = self._take(self.failed_at, frozenset({"resolved"}), until=None) or self._take(

@@ -52,3 +52,33 @@ WHERE (CAST(:only AS text) IS NULL OR a.order_no = :only)
 async def ended_orders_ask_nobody(session: AsyncSession, only: str | None) -> list[Finding]:
     """No approval that an order has asked for is open once the order has ended."""
     return await ask(session, _LEFT_OPEN, only)
+
+
+_OUT_OF_TURN = question("""
+SELECT a.approval_id AS key, a.order_no, string_agg(s.person_id, ', ' ORDER BY s.person_id) AS lhs,
+       'nobody is asked on level ' || s.level AS rhs
+FROM approvals a JOIN approval_assignments s ON s.approval_id = a.approval_id AND s.state = 'waiting'
+WHERE (CAST(:only AS text) IS NULL OR a.order_no = :only) AND a.state = 'open'
+  AND NOT EXISTS (SELECT FROM approval_assignments b
+                  WHERE b.approval_id = a.approval_id AND b.level = s.level AND b.state = 'asked')
+GROUP BY a.approval_id, s.level
+""")
+
+
+async def who_waits_their_turn_waits_for_somebody(session: AsyncSession, only: str | None) -> list[Finding]:
+    """On a level of an open approval on which somebody's turn has not come, somebody else is asked."""
+    return await ask(session, _OUT_OF_TURN, only)
+
+
+_AGREED = question("""
+SELECT a.approval_id AS key, a.order_no, 'approved by ' || coalesce(a.closed_by, 'nobody') AS lhs,
+       'nobody has agreed' AS rhs
+FROM approvals a
+WHERE (CAST(:only AS text) IS NULL OR a.order_no = :only) AND a.state = 'approved'
+  AND NOT EXISTS (SELECT FROM approval_assignments s WHERE s.approval_id = a.approval_id AND s.state = 'approved')
+""")
+
+
+async def nothing_is_approved_that_nobody_agreed_to(session: AsyncSession, only: str | None) -> list[Finding]:
+    """Somebody has agreed to whatever is approved; what has timed out is on record as that."""
+    return await ask(session, _AGREED, only)

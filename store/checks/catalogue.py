@@ -36,6 +36,8 @@ CHECKS: Final = (
     Check(approvals.open_approvals_have_time_left_and_somebody_to_decide),
     Check(approvals.no_order_waits_for_an_approval_that_is_over),
     Check(approvals.ended_orders_ask_nobody),
+    Check(approvals.who_waits_their_turn_waits_for_somebody),
+    Check(approvals.nothing_is_approved_that_nobody_agreed_to),
     Check(progress.what_came_in_is_heard),
     Check(progress.what_others_must_hear_is_under_way, "warning"),
     Check(progress.stories_are_unbroken),

@@ -10,21 +10,24 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.access import Principal
 from domain.flow.vocabulary import Role
-from models.approval import Approval, ApprovalAssignment
-from store.approvals import ApprovalNotFound
+from models.approval import Approval, ApprovalAssignment, ApprovalCopy
+from store.approvals import IN_ORDER, ApprovalNotFound
 from store.listing.sight import of_orders_in_sight
 
-_SIGNED = ("approved", "rejected", "returned")
+_SIGNED = ("approved", "rejected", "returned", "abstained")
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFilter:
-    """Which approvals a list shows; None: whatever they are. `assignee`: a person who still has to decide, or did."""
+    """Which approvals a list shows; None: whatever they are. `assignee`: a person who still has to decide, or did;
+    `cc`: one who is told."""
 
     assignee: str | None = None
     state: str | None = None
     role: str | None = None
     order_no: str | None = None
+    cc: str | None = None
+    latest_first: bool = False
 
     def conditions(self) -> list[ColumnElement[bool]]:
         equal = {Approval.state: self.state, Approval.order_no: self.order_no}
@@ -33,18 +36,22 @@ class ApprovalFilter:
             states = ("asked",) if self.state == "open" else ("asked", *_SIGNED)
             asked = col(ApprovalAssignment.state).in_(states)
             conditions.append(_assigned(col(ApprovalAssignment.person_id) == self.assignee, asked))
+        if self.cc is not None:
+            conditions.append(_told(self.cc))
         if self.role is not None:
             conditions.append(_assigned(col(ApprovalAssignment.role) == self.role))
         return conditions
 
 
 def in_sight(caller: Principal) -> list[ColumnElement[bool]]:
-    """Approvals that name the caller, or a role of theirs, or are about their own order; operations sees all."""
+    """Approvals that name the caller, or a role of theirs, are told to them, or are about their own order; operations
+    sees all."""
     conditions = of_orders_in_sight(caller, col(Approval.order_no))
     if not caller.roles & {Role.OPERATIONS, Role.ADMIN}:
         named = col(ApprovalAssignment.person_id) == caller.actor
         named |= col(ApprovalAssignment.role).in_([role.value for role in caller.roles])
-        conditions.append(_assigned(named) | col(Approval.interested).contains([caller.actor]))
+        own = col(Approval.interested).contains([caller.actor])
+        conditions.append(_assigned(named) | _told(caller.actor) | own)
     return conditions
 
 
@@ -57,9 +64,11 @@ async def page(
 ) -> Sequence[Approval]:
     """Up to `limit + 1` approvals, least time left first, those behind (`deadline_at`, `approval_id`) if given."""
     key = (col(Approval.deadline_at), col(Approval.approval_id))
-    query = select(Approval).where(*wanted.conditions(), *in_sight(caller)).order_by(*key).limit(limit + 1)
+    query = select(Approval).where(*wanted.conditions(), *in_sight(caller)).limit(limit + 1)
+    query = query.order_by(*(column.desc() if wanted.latest_first else column for column in key))
     if after is not None:
-        query = query.where(tuple_(*key) > tuple_(*(literal(value) for value in after)))
+        behind = tuple_(*(literal(value) for value in after))
+        query = query.where(tuple_(*key) < behind if wanted.latest_first else tuple_(*key) > behind)
     return (await session.exec(query)).all()
 
 
@@ -74,12 +83,16 @@ async def approval_in_sight(session: AsyncSession, approval_id: str, caller: Pri
 
 async def asked(session: AsyncSession, approval_ids: Sequence[str]) -> Mapping[str, Sequence[ApprovalAssignment]]:
     """Everybody who was ever asked, for several approvals at once."""
-    key = (col(ApprovalAssignment.level), col(ApprovalAssignment.person_id))
-    query = select(ApprovalAssignment).where(col(ApprovalAssignment.approval_id).in_(approval_ids)).order_by(*key)
+    query = select(ApprovalAssignment).where(col(ApprovalAssignment.approval_id).in_(approval_ids)).order_by(*IN_ORDER)
     found: dict[str, list[ApprovalAssignment]] = {approval_id: [] for approval_id in approval_ids}
     for row in (await session.exec(query)).all():
         found[row.approval_id].append(row)
     return found
+
+
+def _told(person: str) -> ColumnElement[bool]:
+    about = col(ApprovalCopy.approval_id) == col(Approval.approval_id)
+    return exists().where(about, col(ApprovalCopy.person_id) == person)
 
 
 def _assigned(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -68,6 +68,12 @@ _DAMAGE = {
     "open_approvals_have_time_left_and_somebody_to_decide": "UPDATE approval_assignments SET state = 'dropped'",
     "no_order_waits_for_an_approval_that_is_over": "UPDATE approvals SET state = 'voided', closed_at = now()",
     "ended_orders_ask_nobody": "UPDATE orders SET lifecycle = 'rejected', closed_at = now() WHERE order_no = 'SO-4'",
+    "who_waits_their_turn_waits_for_somebody": """
+        INSERT INTO approval_assignments (approval_id, level, person_id, state, seat, place, since)
+        SELECT approval_id, 9, 'somebody', 'waiting', 0, 0, now() FROM approvals WHERE order_no = 'SO-4'""",
+    "nothing_is_approved_that_nobody_agreed_to": """
+        INSERT INTO approvals SELECT (jsonb_populate_record(a, '{"approval_id": "AP-X", "visit": 0,
+            "state": "approved", "closed_at": "2026-01-01T00:00:00Z"}')).* FROM approvals a WHERE order_no = 'SO-4'""",
     "what_came_in_is_heard": """
         UPDATE inbox_messages SET handed_over_at = NULL, received_at = now() - interval '16 minutes'
         WHERE kind = 'payment.settled' AND order_no = 'SO-1'""",

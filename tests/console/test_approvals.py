@@ -123,3 +123,70 @@ async def _latest(api: Api) -> str:
     async with api.database.sessions() as session:
         rows = (await session.execute(_WORDS)).all()
         return str(rows[-1].inbox_id)
+
+
+async def test_signer_is_added_with_a_reason_and_taken_off_again(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open()
+    own = f"/approvals/{approval_id}"
+    browser = await visit("gm").log_in()
+    page = await browser.get(own)
+    assert ("Add a signer" in page.text, "Of whom" in page.text) == (True, False)
+    mute = await browser.post(own, action="add_signer", person="ceo", where="before", reason=" ")
+    assert (mute.status_code, await _said(api)) == (422, [])
+    added = await browser.post(own, action="add_signer", person="ceo", where="before", reason="knows them")
+    assert added.status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    assert await _state(api, approval_id) == [("ceo", "asked"), ("gm", "waiting")]
+    page = await browser.get(own)
+    assert ("Your turn comes later" in page.text, "added by gm" in page.text, "knows them" in page.text) == (True,) * 3
+    early = await browser.post(own, action="approve")
+    assert (early.status_code, "Your turn has not come yet" in early.text) == (403, True)
+    other = await visit("ceo").log_in()
+    assert "Take ceo off" not in (await other.get(own)).text
+    assert (await browser.post(own, action="remove_signer", person="ceo", reason="not needed")).status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    assert await _state(api, approval_id) == [("ceo", "removed"), ("gm", "asked")]
+
+
+async def test_supervisor_says_whom_the_signer_stands_before(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open()
+    browser = await visit("operations").log_in()
+    assert "Of whom" in (await browser.get(f"/approvals/{approval_id}")).text
+    word = {"action": "add_signer", "person": "ceo", "where": "after", "of": "gm", "reason": "big"}
+    assert (await browser.post(f"/approvals/{approval_id}", **word)).status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    assert await _state(api, approval_id) == [("gm", "asked"), ("ceo", "waiting")]
+
+
+async def test_vote_is_shown_and_a_voter_may_abstain(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    people = [{"user": "gm"}, {"user": "ceo"}, {"user": "finance"}]
+    approval_id = await at_hand.open(mode={"vote": 0.5}, assignees=people)
+    browser = await visit("gm").log_in()
+    page = await browser.get(f"/approvals/{approval_id}")
+    assert ("0 of 2 that are needed agree" in page.text, 'value="abstain"' in page.text) == (True, True)
+    assert (await browser.post(f"/approvals/{approval_id}", action="abstain")).status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    page = await browser.get(f"/approvals/{approval_id}", headers={"Accept-Language": "zh"})
+    assert "反对 0，弃权 1，未表态 2" in page.text
+
+
+async def test_who_is_told_finds_it_under_a_tab_of_its_own(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open(cc=[{"role": "finance"}])
+    told = await visit("finance").log_in()
+    assert approval_id not in (await told.get("/approvals")).text
+    assert approval_id in (await told.get("/approvals?view=cc")).text
+    page = await told.get(f"/approvals/{approval_id}")
+    assert ("It is with others" in page.text, 'value="approve"' in page.text, "Tell somebody" in page.text) == (
+        True,
+        False,
+        False,
+    )
+    browser = await visit("gm").log_in()
+    await browser.get(f"/approvals/{approval_id}")
+    assert (await browser.post(f"/approvals/{approval_id}", action="copy", to="warehouse")).status_code == 200
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    await browser.post(f"/approvals/{approval_id}", action="approve")
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    also = await visit("warehouse").log_in()
+    page = await also.get("/approvals?view=cc")
+    assert (approval_id in page.text, "Approved" in page.text) == (True, True)

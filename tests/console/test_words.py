@@ -40,7 +40,7 @@ def _said() -> set[str]:
 
 
 def _constants() -> Iterator[str]:
-    for source in sources("console", "api"):
+    for source in sources("console", "api", "domain", "activities"):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value

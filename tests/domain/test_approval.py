@@ -8,18 +8,18 @@ import pytest
 from domain.approval import (
     ApprovalState,
     Asked,
-    Assignment,
     Case,
     Colleague,
     Decision,
     Outcome,
-    Standing,
     first_round,
-    judge,
     next_round,
     outcome_of,
     schedule,
+    told_of,
 )
+from domain.flow.approval_node import Mode
+from domain.signing import Assignment, Standing, judge
 from tests.factories.approvals import gm_approval
 
 CASE = Case("sally", frozenset({"sally"}))
@@ -81,6 +81,21 @@ def test_first_level_asks(changes: dict[str, Any], people: dict[str, Colleague],
     assert list(first_round(gm_approval(**changes), people, CASE).asked) == asked
 
 
+@pytest.mark.parametrize(
+    ("cc", "told"),
+    [
+        ([{"role": "ceo"}], [Asked("cora", role="ceo")]),
+        ([{"user": "gone"}], []),
+        # Who is asked knows it anyway; whose order it is may be told.
+        ([{"role": "gm"}, {"role": "sales"}], [Asked("sally", role="sales")]),
+        ([{"superior_of": "assignee"}, {"superior_of": "submitter"}], [Asked("mia"), Asked("vera")]),
+    ],
+)
+def test_others_are_told(cc: list[dict[str, str]], told: list[Asked]) -> None:
+    node = gm_approval(cc=cc)
+    assert list(told_of(node, first_round(node, ALL, CASE), ALL, CASE)) == told
+
+
 def test_superiors_follow_whose_decision_it_was_and_not_who_stood_in() -> None:
     found = next_round(gm_approval(), 0, [Asked("opal", "gina", "gm")], ALL, CASE)
     assert found is not None
@@ -123,11 +138,13 @@ def test_ring_of_superiors_ends_nowhere() -> None:
     assert found.asked == ()
 
 
-def standing(state: str = "open", mode: str = "any", *asked: tuple[int, str, str], returns: bool = False) -> Standing:
-    return Standing(ApprovalState(state), mode, tuple(Assignment(*one) for one in asked), returns)
+def standing(state: str = "open", mode: Mode = "any", *asked: tuple[int, str, str], returns: bool = False) -> Standing:
+    listed = tuple(Assignment(level, person, word, seat) for seat, (level, person, word) in enumerate(asked))
+    return Standing(ApprovalState(state), mode, listed, returns)
 
 
 G, V = (0, "gina", "asked"), (1, "vera", "asked")
+GIVEN_UP, GOES_ON = (0, "gina", "dropped"), ("effective", "open")
 YES, NO, BACK = Decision.APPROVE, Decision.REJECT, Decision.RETURN
 
 
@@ -153,6 +170,8 @@ YES, NO, BACK = Decision.APPROVE, Decision.REJECT, Decision.RETURN
         (standing("open", "all", G, (0, "mia", "asked")), "gina", NO, "effective", "rejected"),
         (standing("open", "all", G, (0, "mia", "approved")), "mia", NO, "superseded", "open"),
         (standing("open", "all", G, (0, "mia", "transferred")), "gina", YES, "effective", "approved"),
+        # What is left of a level that was given up is not all of it.
+        (standing("open", "all", GIVEN_UP, (0, "mia", "approved"), V, (1, "cora", "asked")), "vera", YES, *GOES_ON),
         # Everybody of any one level is enough: the superior alone, or all of those who were asked first.
         (standing("open", "all", G, (0, "mia", "asked"), V), "vera", YES, "effective", "approved"),
         (standing("open", "all", G, (0, "mia", "asked"), V), "gina", YES, "effective", "open"),

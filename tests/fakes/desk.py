@@ -9,20 +9,9 @@ from temporalio import activity
 
 from activities.approvals import ApprovalInput, ApprovalMoment, ApprovalResult
 from activities.step import StepResult
-from domain.approval import (
-    ApprovalState,
-    Assignment,
-    Case,
-    Colleague,
-    Decision,
-    Round,
-    Standing,
-    first_round,
-    judge,
-    next_round,
-    outcome_of,
-    schedule,
-)
+from domain.approval import ApprovalState, Colleague, Decision, Outcome, outcome_of
+from domain.rehearsal import Rehearsal
+from domain.signers import Joining, Where
 from store.approvals import approval_id_of
 
 STAFF: Mapping[str, Colleague] = {
@@ -40,10 +29,13 @@ STAFF: Mapping[str, Colleague] = {
 
 @dataclass
 class Word:
-    """What a person says to the latest approval: approve, reject, return, withdraw or change (of the order)."""
+    """What a person says to the latest approval: a decision, withdraw, change (of the order), add_signer (`to`, and
+    `where`) or remove_signer (`to`)."""
 
     person: str
     action: str
+    to: str = ""
+    where: str = "beside"
 
 
 @dataclass
@@ -51,11 +43,15 @@ class Open:
     """An approval of the one order that the shop has."""
 
     asked: ApprovalInput
-    at: Round
-    since: datetime
-    state: ApprovalState = ApprovalState.OPEN
-    reminded: int = 0
-    signed: dict[str, str] = field(default_factory=dict)
+    played: Rehearsal
+
+    @property
+    def state(self) -> ApprovalState:
+        return self.played.state
+
+    @property
+    def since(self) -> datetime:
+        return self.played.since
 
 
 class Standpoint(Protocol):
@@ -92,67 +88,65 @@ class Desk:
         self.calls.append(f"open_approval {asked.node}")
         approval_id = approval_id_of(asked.order_no, asked.node, asked.visit)
         if approval_id not in self.opened:
-            at = first_round(asked.approval, self.people, Case(None))
-            self.opened[approval_id] = Open(asked, at, await self.clock())
+            self.opened[approval_id] = Open(asked, Rehearsal.opened(asked.approval, self.people, await self.clock()))
         return self._result(approval_id)
 
     @activity.defn
     async def remind_approval(self, moment: ApprovalMoment) -> ApprovalResult:
         self.calls.append(f"remind_approval {moment.level}")
-        self.opened[moment.approval_id].reminded += 1
+        if self._is_now(moment):
+            self.opened[moment.approval_id].played.reminded += 1
         return self._result(moment.approval_id)
 
     @activity.defn
     async def escalate_approval(self, moment: ApprovalMoment) -> ApprovalResult:
         self.calls.append(f"escalate_approval {moment.level}")
-        one = self.opened[moment.approval_id]
-        if one.state is ApprovalState.OPEN and one.at.level == moment.level:
-            following = next_round(one.asked.approval, one.at.level, one.at.asked, self.people, Case(None))
-            if following is None:
-                one.state = ApprovalState.TIMED_OUT
-            else:
-                one.at, one.reminded = following, 0
-                one.since = await self.clock()
+        if self._is_now(moment):
+            self.opened[moment.approval_id].played.escalate(await self.clock())
         return self._result(moment.approval_id)
 
-    def hear(self, word: Word) -> str:
+    def _is_now(self, moment: ApprovalMoment) -> bool:
+        played = self.opened[moment.approval_id].played
+        return played.is_open and (played.level, played.clock) == (moment.level, moment.clock)
+
+    async def hear(self, word: Word) -> str:
         """What becomes of the word."""
-        one = next(reversed(self.opened.values()))
-        if word.action in ("withdraw", "change"):
-            one.state = ApprovalState.WITHDRAWN if word.action == "withdraw" else ApprovalState.VOIDED
-            outcome = "effective"
-        else:
-            listed = tuple(
-                Assignment(one.at.level, asked.person, one.signed.get(asked.person, "asked")) for asked in one.at.asked
-            )
-            node = one.asked.approval
-            standing = Standing(one.state, node.mode, listed, returns=node.outcomes.returned is not None)
-            verdict = judge(standing, word.person, Decision(word.action))
-            outcome, one.state = verdict.outcome.value, verdict.state
-            if outcome == "effective":
-                one.signed[word.person] = "approved"
-        self.outcomes.append(outcome)
-        return outcome
+        played, at = next(reversed(self.opened.values())).played, await self.clock()
+        outcome = Outcome.EFFECTIVE
+        match word.action:
+            case "withdraw":
+                played.withdraw()
+            case "change":
+                played.state = ApprovalState.VOIDED
+            case "add_signer":
+                played.add(word.person, Joining(word.to, Where(word.where)), at)
+            case "remove_signer":
+                played.remove(word.person, word.to, at)
+            case action:
+                outcome = played.say(word.person, Decision(action), at)
+        self.outcomes.append(outcome.value)
+        return outcome.value
 
     def void_open(self) -> None:
         """Afterwards no approval is open."""
         for one in self.opened.values():
-            one.state = ApprovalState.VOIDED if one.state is ApprovalState.OPEN else one.state
+            one.played.state = ApprovalState.VOIDED if one.played.is_open else one.state
 
     def still_open(self) -> tuple[str, ...]:
-        return tuple(name for name, one in self.opened.items() if one.state is ApprovalState.OPEN)
+        return tuple(name for name, one in self.opened.items() if one.played.is_open)
 
     def _result(self, approval_id: str) -> ApprovalResult:
         one = self.opened[approval_id]
-        times = schedule(one.asked.approval, one.at.level, one.since)
-        due = [*times.reminders[one.reminded :], times.deadline]
+        played, times = one.played, one.played.times
+        due = [*times.reminders[played.reminded :], times.deadline]
         return ApprovalResult(
             result=self.shop.now(open_approvals=self.still_open()),
             approval_id=approval_id,
-            state=one.state,
-            outcome=outcome_of(one.state, one.asked.approval.on_exhausted),
-            level=one.at.level,
+            state=played.state,
+            outcome=outcome_of(played.state, one.asked.approval.on_exhausted),
+            level=played.level,
             deadline=times.deadline,
             next_at=due[0],
             reminds=len(due) > 1,
+            clock=played.clock,
         )

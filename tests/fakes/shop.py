@@ -246,7 +246,7 @@ class Shop:
 
     @activity.defn
     async def acknowledge(self, fact: Fact) -> StepResult:
-        return self._applied("acknowledge", fact)
+        return await self._applied("acknowledge", fact)
 
     @activity.defn
     async def hold_order(self, hold: HoldOrderInput) -> HoldOrderResult:
@@ -290,7 +290,7 @@ class Shop:
 
     @activity.defn
     async def apply_payment(self, fact: Fact) -> StepResult:
-        return self._applied("apply_payment", fact)
+        return await self._applied("apply_payment", fact)
 
     @activity.defn
     async def refund_payments(self, step: Step) -> StepResult:
@@ -302,7 +302,7 @@ class Shop:
 
     @activity.defn
     async def grant_refund(self, fact: Fact) -> StepResult:
-        decided = self._applied("grant_refund", fact)
+        decided = await self._applied("grant_refund", fact)
         return dataclasses.replace(decided, outcome=self.decision) if decided.outcome == "applied" else decided
 
     @activity.defn
@@ -328,11 +328,11 @@ class Shop:
 
     @activity.defn
     async def apply_scan(self, fact: Fact) -> StepResult:
-        return self._applied("apply_scan", fact)
+        return await self._applied("apply_scan", fact)
 
     @activity.defn
     async def apply_decision(self, fact: Fact) -> StepResult:
-        return self._applied("apply_decision", fact)
+        return await self._applied("apply_decision", fact)
 
     @activity.defn
     async def issue_invoice(self, step: Step) -> StepResult:
@@ -363,7 +363,7 @@ class Shop:
 
     @activity.defn
     async def receive_return(self, fact: ReturnFact) -> ReturnResult:
-        done = self._applied("receive_return", Fact(fact.order_no, fact.inbox_id))
+        done = await self._applied("receive_return", Fact(fact.order_no, fact.inbox_id))
         granted = done.outcome == "applied" and done.held is None and self.returned == "approved"
         if granted:
             self.returned = "closed"
@@ -382,7 +382,7 @@ class Shop:
     def _held(self, hold: str | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.standing.blocking_holds, *([hold] if hold else []))))
 
-    def _applied(self, name: str, fact: Fact) -> StepResult:
+    async def _applied(self, name: str, fact: Fact) -> StepResult:
         if fact.inbox_id not in self.inbox:
             self.calls.append(f"{name} forged")
             return dataclasses.replace(self.now(), outcome="ignored")
@@ -398,7 +398,7 @@ class Shop:
                 due = status in ("delivered", "partially_delivered")
                 return self._step(name, fulfilment=status, revenue_due=due, blocking_holds=holds)
             case Word() as word:
-                outcome = self.desk.hear(word)
+                outcome = await self.desk.hear(word)
                 step = self._step(name, open_approvals=self.desk.still_open())
                 return dataclasses.replace(step, outcome=outcome)
             case _:

@@ -121,6 +121,11 @@ def say(person: str, action: str) -> Act:
     return _tell("approval.decided", Word(person, action))
 
 
+def add_signer(person: str, to: str, where: str) -> Act:
+    """Somebody has been added to those who sign."""
+    return _tell("approval.decided", Word(person, "add_signer", to, where))
+
+
 def repeat(signal: str, inbox_id: int) -> Act:
     """The signal about this row comes once more; without such a row it is forged."""
 

@@ -5,16 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from activities.approvals import ApprovalInput
-from domain.approval import ApprovalState, Asked, Round
+from domain.approval import ApprovalState
 from domain.flow.definition import FlowDefinition
 from domain.flow.document import parse_definition
 from domain.order import Standing
+from domain.rehearsal import Rehearsal
 from flows import builtin_flows
 from tests.factories.approvals import gm_approval
 from tests.factories.flows import sound_document
 from tests.fakes.desk import Open, Word
 from tests.fakes.shop import Shop
-from tests.replay.acts import cancel, ends, follow_up, order, pay, repeat, resolve, say, scan, skip
+from tests.replay.acts import add_signer, cancel, ends, follow_up, order, pay, repeat, resolve, say, scan, skip
 from tests.replay.stage import Scenario
 
 _PAID_AND_DELIVERED: Final = (pay(), scan("delivered"), ends("completed"))
@@ -33,6 +34,17 @@ def approvals() -> Iterator[Scenario]:
     yield order("approval_superseded", approve, say("gina", "reject"), *_PAID_AND_DELIVERED, flow=_asking)
     yield order("approval_asked_anew", say("orderflow", "change"), approve, *_PAID_AND_DELIVERED, flow=_asking)
     yield order("approval_returned", say("gina", "return"), approve, *_PAID_AND_DELIVERED, flow=_returning)
+    yield order("approval_in_turn", approve, say("vera", "approve"), *_PAID_AND_DELIVERED, flow=_in_turn)
+    yield order("approval_in_turn_rejected", approve, say("vera", "reject"), ends("rejected"), flow=_in_turn)
+    yield order("approval_by_vote", say("vera", "abstain"), approve, *_PAID_AND_DELIVERED, flow=_by_vote)
+    yield order(
+        "approval_with_a_signer_more",
+        add_signer("gina", "cora", "before"),
+        say("cora", "approve"),
+        approve,
+        *_PAID_AND_DELIVERED,
+        flow=_asking,
+    )
     yield order("approval_cancelled", cancel, ends("cancelled"), flow=_asking)
     yield order(
         "approval_rejected_to_the_lane",
@@ -85,7 +97,9 @@ def late_decision() -> Scenario:
 def _ended_in_review() -> Shop:
     shop = Shop(standing=Standing(lifecycle="expired", version=7))
     asked = ApprovalInput("SO-LATE-DECISION", "gm", 1, "plain", 1, gm_approval())
-    shop.desk.opened["AP-1"] = Open(asked, Round(0, (Asked("gina"),)), datetime.now(UTC), ApprovalState.TIMED_OUT)
+    played = Rehearsal.opened(asked.approval, shop.desk.people, datetime.now(UTC))
+    played.state = ApprovalState.TIMED_OUT
+    shop.desk.opened["AP-1"] = Open(asked, played)
     return shop
 
 
@@ -111,6 +125,20 @@ def _in_branches() -> FlowDefinition:
 
 def _asking() -> FlowDefinition:
     return _asked(approved="reserve", rejected="no", no={"kind": "end", "result": "rejected"})
+
+
+def _in_turn() -> FlowDefinition:
+    return _of_two("sequence")
+
+
+def _by_vote() -> FlowDefinition:
+    return _of_two({"vote": 0.5})
+
+
+def _of_two(mode: Any) -> FlowDefinition:
+    document = _asking().model_dump(mode="json", exclude_defaults=True)
+    document["nodes"]["gm"] |= {"mode": mode, "assignees": [{"user": "gina"}, {"user": "vera"}]}
+    return parse_definition(document)
 
 
 def _returning() -> FlowDefinition:

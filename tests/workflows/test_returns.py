@@ -129,7 +129,7 @@ async def test_silence_goes_up_and_then_to_everybody_anew(begin: Begin) -> None:
     await running.environment.sleep(timedelta(hours=50))
     await running.until("settle_return")
     first, second = running.shop.desk.opened.values()
-    assert (first.state, first.at.level, second.asked.visit) == ("timed_out", 2, 2)
+    assert (first.state, first.played.level, second.asked.visit) == ("timed_out", 2, 2)
     assert running.shop.calls.count("remind_approval 0") >= 2
     running.shop.inbox[1] = Word("sven", "reject")
     await running.handle.signal("approval_decided", FactSignal(1))

@@ -67,6 +67,8 @@ class Course:
         self.book_again = False
         # Facts that were heard and whose turn has not come or is not over.
         self.facts_under_way = 0
+        # What people have said to approvals with effect: whoever waits for them looks again.
+        self.words_heard = 0
         # What was done ahead of the story, and the event that the story waits for at its wait node.
         self.ahead = DoneAhead()
         self.awaiting = ""

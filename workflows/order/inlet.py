@@ -148,6 +148,8 @@ class Inlet:
             course.register_undo("payment.refund")
         if arrival.kind in _WAKING and result.outcome != "ignored":
             course.woken = True
+        if arrival.kind == "approval.decided" and result.outcome == "effective":
+            course.words_heard += 1
         if arrival.kind == "hold.decided" and result.outcome in _SETTLED:
             course.book_again = bool(course.unbooked)
 

@@ -129,7 +129,9 @@ class ReturnWorkflow(HearsHolds):
         if arrival.kind == "approval.decided":
             word = Fact(self._about.order_no, arrival.inbox_id)
             step = partial(self._course.local, ApprovalActivities.apply_decision, word, arrival.kind)
-            self._course.saw(await carry_out(self._course, step))
+            heard = await carry_out(self._course, step)
+            self._course.saw(heard)
+            self._course.words_heard += heard.outcome == "effective"
             return
         fact = ReturnFact(self._about.order_no, self._about.return_no, arrival.inbox_id)
         result = await self._perform(ReturnActivities.receive_return, fact, arrival.kind)

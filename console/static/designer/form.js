@@ -38,6 +38,7 @@ function controlOf(name, value, schema, root, context, say) {
   if (schema["x-condition"]) return conditionField(value, vocabulary, say, label);
   if (schema["x-registry"]) return choice([...none, ...names(schema["x-registry"], vocabulary)], value, given);
   if (name === "flow") return choice(vocabulary.subflows.map((one) => [one.key, titleOf(one.title) || one.key]), value, given);
+  if (name === "mode") return modeField(value, schema, root, say, label);
   if (schema.format === "duration") return spanField(value ?? instead, say, { optional: free, label });
   if (schema.enum) return choice([...none, ...schema.enum.map((one) => [one, fieldName(one)])], value, given);
   if (schema.anyOf) return anyOf(value, schema, given, root);
@@ -48,6 +49,19 @@ function controlOf(name, value, schema, root, context, say) {
     case "object": return objectOf(name, value, schema, root, context, say);
     default: return el("input", { value: value ?? "", maxlength: schema.maxLength, on: { change: (event) => given(event.target.value) } });
   }
+}
+
+// Any, all, in turn, or a vote with its threshold: so many, or a share of those who do not abstain.
+function modeField(value, schema, root, say, label) {
+  const named = schema.anyOf.flatMap((one) => plain(one, root).schema.enum ?? []);
+  const votes = typeof value === "object";
+  const share = votes && value.vote < 1;
+  const which = choice([...named, "vote"].map((one) => [one, fieldName(one)]), votes ? "vote" : value ?? schema.default ?? "any", (to) => say(to === "vote" ? { vote: 0.5 } : to), { "aria-label": label });
+  if (!votes) return which;
+  const unit = choice(["share", "count"].map((one) => [one, fieldName(one)]), share ? "share" : "count", (to) => say({ vote: to === "share" ? 0.5 : 2 }), { "aria-label": `${label} ${t("Kind")}` });
+  const limits = share ? { min: 50, max: 99 } : { min: 1, max: 100 };
+  const number = el("input", { type: "number", step: 1, ...limits, value: share ? Math.round(value.vote * 100) : value.vote, "aria-label": fieldName("vote"), on: { change: (event) => say({ vote: share ? Number(event.target.value) / 100 : Math.round(Number(event.target.value)) }) } });
+  return el("div", { class: "items" }, which, el("span", { class: "span-field" }, number, unit));
 }
 
 function anyOf(value, schema, given, root) {

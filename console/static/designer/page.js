@@ -6,7 +6,7 @@ import { choice, el } from "./element.js";
 import { Flow } from "./flow.js";
 import { fieldsOf } from "./form.js";
 import { listOf } from "./list.js";
-import { fieldName, t, titleOf, wayName } from "./speech.js";
+import { askedOf, fieldName, t, titleOf, wayName } from "./speech.js";
 import { backtest, publishing, trying } from "./tries.js";
 
 const root = document.getElementById("designer");
@@ -64,7 +64,7 @@ class Board {
     const named = (list, name) => titleOf(this.vocabulary[list].find((one) => one.name === name)?.title) || name;
     if (node.kind === "action" && node.action) return named("actions", node.action);
     if (node.kind === "wait" && node.event) return named("events", node.event);
-    if (node.kind === "approval") return (node.assignees ?? []).map((one) => one.role ?? one.user ?? fieldName(one.superior_of ?? "")).join(", ") || id;
+    if (node.kind === "approval") return askedOf(node) || id;
     if (node.kind === "end") return fieldName(String(node.result ?? id));
     return id;
   }

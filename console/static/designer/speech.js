@@ -21,6 +21,7 @@ const fields = {
   timeout: ["Time to answer", "时限"], timeout_at: ["Until", "截止时刻"], calendar: ["Clock", "日历"], escalate: ["Then asks", "升级"], on_exhausted: ["When nobody decides", "无人决定时"], comment_required: ["Comment needed", "必填意见"], outcomes: ["Outcomes", "结果"], approved: ["Approved", "同意"], rejected: ["Rejected", "驳回"], returned: ["Sent back", "退回"], withdrawn: ["Withdrawn", "撤回"],
   cases: ["Cases", "分支"], label: ["Label", "名称"], when: ["When", "条件"], default: ["Otherwise", "否则"], table: ["Table", "决策表"], duration: ["How long", "时长"], until: ["Until", "直到"], audience: ["Audience", "对象"], template: ["Template", "模板"], branches: ["Branches", "并行分支"], start: ["Start", "起点"], flow: ["Flow", "流程"], version: ["Version", "版本"],
   values: ["Values", "赋值"], queue: ["Queue", "队列"], choices: ["Choices", "处理方式"], sla: ["Settled within", "处理时限"], targets: ["May jump to", "可跳转到"], result: ["Ends as", "结束为"], reason_required: ["Reason needed", "必填原因"], role: ["Role", "角色"], user: ["Person", "人员"], superior_of: ["Superior of", "上级"], to: ["Asks", "审批人"], keep_previous: ["Earlier ones may still answer", "保留上一级"], kind: ["Kind", "类型"], id: ["Calendar", "日历"], cc: ["Told too", "抄送"],
+  vote: ["vote", "表决"], share: ["share in percent", "比例(%)"], count: ["how many", "人数"], abstained: ["Abstained", "弃权"],
 };
 
 export function t(english, values = {}) {
@@ -30,6 +31,14 @@ export function t(english, values = {}) {
 
 export const titleOf = (both) => (both ? (chinese ? both.zh : both.en) : "");
 export const fieldName = (name) => fields[name]?.[chinese ? 1 : 0] ?? name.replaceAll("_", " ");
+
+/** Whom an approval asks: in turn, together, or by vote. */
+export function askedOf(node) {
+  const asked = (node.assignees ?? []).map((one) => one.role ?? one.user ?? fieldName(one.superior_of ?? ""));
+  const vote = node.mode?.vote;
+  if (vote !== undefined) return `${asked.join(", ")} (${fieldName("vote")} ${vote < 1 ? `${Math.round(vote * 100)} %` : vote})`;
+  return asked.join(node.mode === "sequence" ? " → " : node.mode === "all" ? " + " : ", ");
+}
 
 /** `approved` of `outcomes.approved`, the label of `cases[0].next`: what a way out of a step is called. */
 export function wayName(way) {

@@ -1,14 +1,20 @@
 """What an approval in a flow must say, and where it may stand."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from domain.approval import schedule
+from domain.flow.approval_node import ApprovalNode
 from domain.flow.checks import check_document
 from domain.flow.document import parse_definition
 from domain.flow.problems import FlowRefused
+from domain.flow.staffing import Staff, unstaffed
 from tests.factories.flows import Document, sound_document
 
+WORK = {"kind": "working_hours", "id": "cn-default"}
 GM: Document = {
     "kind": "approval",
     "assignees": [{"role": "gm"}],
@@ -39,6 +45,11 @@ def test_an_approval_with_the_defaults_is_sound_and_can_finish() -> None:
         ({"on_no_assignee": {"role": "emperor"}}, "unknown_role"),
         ({"escalate": [{"to": [{"role": "emperor"}]}]}, "unknown_role"),
         ({"calendar": {"kind": "working_hours", "id": "mars"}}, "unknown_calendar"),
+        ({"escalate": [{"to": [{"role": "ceo"}], "calendar": WORK | {"id": "mars"}}]}, "unknown_calendar"),
+        ({"cc": [{"role": "finance"}, {"role": "emperor"}]}, "unknown_role"),
+        ({"mode": {"vote": 3}, "assignees": [{"user": "ada"}, {"user": "ben"}]}, "vote_out_of_reach"),
+        ({"mode": {"vote": 0.6}, "assignees": [{"user": "ada"}, {"user": "ada"}]}, "asked_twice"),
+        ({"mode": "sequence", "assignees": [{"user": "ada"}, {"user": "ada"}]}, "asked_twice"),
         ({"hold_reason": "bad_mood"}, "unknown_hold_reason"),
         ({"outcomes": {"approved": "reserve", "rejected": "no", "returned": "nowhere"}}, "dangling_link"),
     ],
@@ -59,6 +70,13 @@ def test_names_that_are_not_there_are_named(changes: dict[str, Any], code: str) 
         {"grants": "credit", "on_exhausted": "approved"},
         {"grants": "everything"},
         {"mode": "vote"},
+        {"mode": {"vote": 0}},
+        {"mode": {"vote": 0.3}},
+        {"mode": {"vote": 1.0}},
+        {"mode": {"vote": True}},
+        {"mode": {"vote": "2"}},
+        {"mode": {"vote": 2, "quorum": 3}},
+        {"mode": "sequence", "assignees": []},
         {"remind": ["PT30M"]},
         {"escalate": [{"to": [{"role": "ceo"}], "timeout": "PT5M", "remind": ["-PT5M"]}]},
         {"calendar": {"kind": "working_hours"}},
@@ -71,6 +89,42 @@ def test_approval_that_cannot_be_carried_out_is_no_flow(changes: dict[str, Any])
     with pytest.raises(FlowRefused) as refused:
         parse_definition(asking(**changes))
     assert {problem.node for problem in refused.value.problems} == {"gm"}
+
+
+@pytest.mark.parametrize("mode", ["all", "sequence", {"vote": 2}, {"vote": 0.6}])
+def test_every_way_of_agreeing_is_sound_and_stays_what_it_is(mode: Any) -> None:
+    document = asking(mode=mode, assignees=[{"role": "gm"}, {"user": "ada"}], cc=[{"superior_of": "assignee"}])
+    assert problems_of(document) == []
+    flow = parse_definition(document)
+    assert parse_definition(json.loads(flow.canonical_json)).fingerprint == flow.fingerprint
+    assert json.loads(flow.canonical_json)["nodes"]["gm"]["mode"] == mode
+
+
+def test_fault_of_a_mode_is_told_once() -> None:
+    found = [problem.detail for problem in check_document(asking(mode={"vote": 0.3}))]
+    assert found == [
+        "mode: should be any, all, sequence, {vote: 3} for so many people, or {vote: 0.6} for a half or more"
+    ]
+
+
+def test_level_goes_by_its_own_calendar_where_it_has_one() -> None:
+    levels = [{"to": [{"role": "ceo"}]}, {"to": [{"role": "ceo"}], "calendar": {"kind": "always"}}]
+    node = parse_definition(asking(calendar=WORK, escalate=levels)).nodes["gm"]
+    assert isinstance(node, ApprovalNode)
+    friday = datetime(2026, 11, 27, 9, 50, tzinfo=UTC)  # 17:50 in Shanghai
+    monday = datetime(2026, 11, 30, 1, 20, tzinfo=UTC)
+    ends = [schedule(node, level, friday).deadline for level in range(3)]
+    assert ends == [monday, monday, friday + timedelta(minutes=30)]
+
+
+@pytest.mark.parametrize(
+    ("people", "short"), [({"gm": {"ada", "ben"}}, False), ({"gm": {"ada"}}, True), ({"ceo": {"cai"}}, True)]
+)
+def test_vote_needs_as_many_people_as_have_to_agree(people: dict[str, set[str]], short: bool) -> None:
+    roles = {role: frozenset(names) for role, names in {"operations": {"opal"}, **people}.items()}
+    staff = Staff(frozenset().union(*roles.values()), roles)
+    flow = parse_definition(asking(mode={"vote": 2}))
+    assert [node for node, _ in unstaffed(flow, staff)] == (["gm"] if short else [])
 
 
 def test_returning_to_an_earlier_node_is_a_cycle_with_a_pause() -> None:
