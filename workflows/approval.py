@@ -1,7 +1,7 @@
 """Waiting for people: reminders, escalation and the end of an approval, for any workflow that asks for one."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from temporalio import workflow
@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Standing
 
 from workflows import search_attributes
+from workflows.order.shown import moment, people_in_words
 
 
 class Asker(Protocol):
@@ -28,6 +29,9 @@ class Asker(Protocol):
     def tell(self, what: str) -> None:
         """Says so on the workflow's page."""
 
+    def tell_wait(self, what: str, until: datetime | None = None) -> None:
+        """Says on the workflow's page what it waits for."""
+
     def show(self, *updates: Any) -> None:
         """Shows these attributes."""
 
@@ -38,32 +42,32 @@ async def decided(asker: Asker, asked: ApprovalInput) -> ApprovalResult:
     A word that comes with the last second of a level is heard before that level ends, because the database hears
     everything that was committed before it escalates. So nothing depends on which of two signals comes first here.
     """
-    found = await _ask(asker, ApprovalActivities.open_approval, asked, f"approval {asked.node}")
+    found = await _ask(asker, ApprovalActivities.open_approval, asked, f"Ask for the approval {asked.node}")
     approval_id = found.approval_id
     if found.is_open:
-        _show(asker, asked.node, found)
+        _show(asker, asked, found)
     while found.is_open:
         try:
             await workflow.wait_condition(
                 lambda: approval_id not in asker.standing.open_approvals,
                 timeout=max(found.next_at - workflow.now(), timedelta(0)),
-                timeout_summary=f"approval {asked.node}, level {found.level}: {_what_is_next(found)}",
+                timeout_summary=f"{_waits_for(asked, found)}; {_what_is_next(found)} {moment(found.next_at)}",
             )
         except TimeoutError:
             found = await _next_moment(asker, asked, found)
         else:
-            found = await _ask(asker, ApprovalActivities.open_approval, asked, f"approval {asked.node}: how it ended")
-    asker.tell(f"approval {asked.node}: {found.state}")
+            found = await _ask(asker, ApprovalActivities.open_approval, asked, f"How the approval {asked.node} ended")
+    asker.tell(f"Approval {asked.node}: {found.state}")
     return found
 
 
 async def _next_moment(asker: Asker, asked: ApprovalInput, found: ApprovalResult) -> ApprovalResult:
     moment = ApprovalMoment(asked.order_no, found.approval_id, found.level)
     method = ApprovalActivities.remind_approval if found.reminds else ApprovalActivities.escalate_approval
-    following = await _ask(asker, method, moment, f"approval {asked.node}: {_what_is_next(found)}")
+    following = await _ask(asker, method, moment, f"Approval {asked.node}: {_what_is_next(found)}")
     if following.is_open and following.level != found.level:
-        asker.tell(f"approval {asked.node}: nobody has answered, asked level {following.level}")
-        _show(asker, asked.node, following)
+        asker.tell(f"Approval {asked.node}: nobody has answered")
+        _show(asker, asked, following)
     return following
 
 
@@ -73,11 +77,18 @@ async def _ask(asker: Asker, method: Callable[[Any, Any], Any], payload: Any, su
     return found
 
 
-def _show(asker: Asker, node: str, found: ApprovalResult) -> None:
+def _show(asker: Asker, asked: ApprovalInput, found: ApprovalResult) -> None:
+    waits_for = _waits_for(asked, found)
+    asker.tell(waits_for)
+    asker.tell_wait(waits_for, found.deadline)
     asker.show(
-        search_attributes.WAITING_FOR.value_set(f"approval.{node}"),
+        search_attributes.WAITING_FOR.value_set(f"approval.{asked.node}"),
         search_attributes.DEADLINE.value_set(found.deadline),
     )
+
+
+def _waits_for(asked: ApprovalInput, found: ApprovalResult) -> str:
+    return f"Wait for approval ({asked.node}) by {people_in_words(asked.approval, found.level)}"
 
 
 def _what_is_next(found: ApprovalResult) -> str:

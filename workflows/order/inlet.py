@@ -9,6 +9,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.step import Fact
+    from domain.flow.words import said
 
 from workflows import options
 from workflows.order import advancing
@@ -91,7 +92,7 @@ class Inlet:
         course = self._course
         await self.wait(self._is_idle)
         while course.unbooked:
-            await workflow.sleep(options.UNDO_PAUSE, summary="a fact could not be booked: next try")
+            await workflow.sleep(options.UNDO_PAUSE, summary="A fact could not be booked: next try")
             if course.unbooked:
                 await course.settle(Trouble(course.at, course.unbooked[0]), "retried")
             await self.wait(self._is_idle)
@@ -128,7 +129,7 @@ class Inlet:
         try:
             result = await advancing.apply(course, arrival.kind, fact)
             if result is None:
-                result = await course.local(FACTS[arrival.kind], fact, arrival.kind)
+                result = await course.local(FACTS[arrival.kind], fact, said(arrival.kind))
             course.saw(result)
             if result.standing.revenue_due and result.standing.fulfilment != "delivered":
                 # A part of the goods has changed hands: its revenue does not wait for the rest.
@@ -139,7 +140,7 @@ class Inlet:
             self._put_back.append(arrival)
             course.unbooked.append(failed.reason)
             return
-        course.tell(f"{arrival.kind}: {result.outcome}")
+        course.tell(f"{said(arrival.kind)}: {result.outcome}")
         if arrival.kind == "payment.settled" and result.standing.money_in:
             course.register_undo("payment.refund")
         if arrival.kind in _WAKING and result.outcome != "ignored":
