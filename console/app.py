@@ -22,6 +22,7 @@ from api.app import create_app as create_api
 from api.errors import is_temporal_away, request_id_of
 from api.problem import Refused
 from console.approvals import routes as approvals
+from console.codec import create_codec
 from console.flows import routes as flows
 from console.flows.door import create_door
 from console.guard import HOME, NotEntered, PasswordDue, no_forgery, refuse_undeclared_pages
@@ -31,6 +32,7 @@ from console.login import routes as login
 from console.orders import routes as orders
 from console.pages import Page
 from domain.errors import DomainError
+from runtime.sealing import sealing
 from runtime.settings import Settings, load_settings
 
 ROUTERS: Final = (home.router, login.router, orders.router, approvals.router, lane.router, flows.router)
@@ -69,6 +71,9 @@ def create_pages(api: FastAPI) -> FastAPI:
         pages.include_router(router)
     refuse_undeclared_pages(pages)
     pages.mount("/door", create_door(api))
+    settings: Settings = api.state.settings
+    if (codec := sealing(settings)) is not None:
+        pages.mount("/codec", create_codec(api, codec, settings.temporal_ui_url))
     pages.mount("/static", _Kept(directory=_STATIC))
     return pages
 

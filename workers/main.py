@@ -20,6 +20,7 @@ from api.inbox.hand_over import HandOver
 from integrations.anchors.folder import AnchorFolder
 from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
+from runtime.sealing import sealing
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes, telling_runtime
 from runtime.tracing import flush_traces, interceptors, start_tracing, trace_statements
@@ -236,7 +237,10 @@ async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     while not stop.is_set():
         try:
             client = await connect(
-                identity=identity("orderflow-worker"), runtime=runtime, interceptors=interceptors(settings)
+                identity=identity("orderflow-worker"),
+                runtime=runtime,
+                interceptors=interceptors(settings),
+                codec=sealing(settings),
             )
             # An attribute that the namespace lacks would fail every workflow task.
             await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
