@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     simulator_dir: Path | None = Field(None, description="where simulators remember; unset: in memory")
     anchor_dir: Path | None = Field(None, description="where heads of the chain of events are kept; unset: nowhere")
     anchor_interval_s: float = Field(300.0, gt=0)
+    outbox_retention: timedelta = Field(
+        timedelta(days=30), ge=timedelta(0), description="delivered messages are kept that long"
+    )
     sweep_interval_s: float = Field(2.0, gt=0)
     watch_interval_s: float = Field(15.0, gt=0)
     alarm_interval_s: float = Field(60.0, gt=0)

@@ -97,8 +97,9 @@ async def run(settings: Settings) -> None:
         able = wire(settings, engine, sessions, report, further_checks(settings, sessions, client))
         for worker in build_workers(client, able, deployment=deployment_of(settings)):
             await running.enter_async_context(worker)
+        sweeper = Sweeper(sessions, client, hand_over, settings.sweep_interval_s, settings.outbox_retention)
         background = [
-            asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop)),
+            asyncio.create_task(sweeper.run(stop)),
             asyncio.create_task(Watch(sessions, client, settings.watch_interval_s).run(stop)),
             asyncio.create_task(Alarms(sessions, settings.alarm_interval_s).run(stop)),
         ]
