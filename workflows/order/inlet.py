@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio import workflow
 
@@ -20,6 +21,7 @@ from workflows.order.trouble import StepFailed, Trouble
 
 # With other goods there, or less to send, an order that was short of them may have enough.
 _WAKING = frozenset({"stock.replenished", "order.adjusted"})
+_A_BREATH = timedelta(milliseconds=1)
 Chore = Callable[[Course], Coroutine[None, None, None]]
 
 
@@ -115,6 +117,12 @@ class Inlet:
             finally:
                 self._busy, self._applied = False, self._applied + 1
                 course.facts_under_way -= 1
+            await self._take_breath()
+
+    async def _take_breath(self) -> None:
+        """Afterwards what was done of a long line is kept, whatever comes in next; costs nothing where few wait."""
+        if len(self._waiting) > options.LONG_LINE:
+            await workflow.sleep(_A_BREATH, summary=f"Many facts at once: {len(self._waiting)} wait for their turn")
 
     def _line_up_again(self) -> None:
         self._waiting.extend(self._put_back)
