@@ -55,6 +55,7 @@ from api.turnstile import Turnstile
 from api.warehouses import routes as warehouses
 from api.webhooks import routes as webhooks
 from runtime.database import create_engine, create_sessions
+from runtime.sealing import sealing
 from runtime.settings import Settings, load_settings
 from runtime.temporal import connect
 from runtime.tracing import interceptors, trace_statements
@@ -104,7 +105,8 @@ ROUTERS: Final[Sequence[APIRouter]] = (
 # Requests of many items.
 _BATCH_BYTES: Final = 4 * 1024 * 1024
 _LARGER: Final = dict.fromkeys(
-    ("/v1/orders:batch", "/v1/payments:batch", "/v1/stock/receipts", "/v1/approvals:decide"), _BATCH_BYTES
+    ("/v1/orders:batch", "/v1/payments:batch", "/v1/stock/receipts", "/v1/approvals:decide", "/console/codec/decode"),
+    _BATCH_BYTES,
 )
 _SIGNED: Final = ("/v1/webhooks/payments/", "/v1/webhooks/carrier")
 
@@ -164,7 +166,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _own_client(settings: Settings) -> Client:
-    return await connect(lazy=True, identity=identity("orderflow-api"), interceptors=interceptors(settings))
+    return await connect(
+        lazy=True, identity=identity("orderflow-api"), interceptors=interceptors(settings), codec=sealing(settings)
+    )
 
 
 def _own_engine(settings: Settings) -> AsyncEngine:

@@ -77,11 +77,12 @@ async def _others(settings: "Settings", sessions: object) -> "Sequence[Check] | 
     """The checks that need Temporal; None when it is away."""
     from temporalio.service import RPCError
 
+    from runtime.sealing import sealing
     from runtime.temporal import connect
     from workers.checks import further_checks
 
     try:
-        client = await connect(identity="orderflow-check")
+        client = await connect(identity="orderflow-check", codec=sealing(settings))
     except (RuntimeError, RPCError):
         return None
     return further_checks(settings, sessions, client)  # type: ignore[arg-type]

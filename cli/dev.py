@@ -31,7 +31,7 @@ def dev(
         _say("ORDERFLOW_DATABASE_URL is set; the local stack uses its own database all the same")
     from cli.local_stack.stack import LocalStack, StackOptions
 
-    stack = LocalStack(StackOptions(data, port_base, prepare_database), _say)
+    stack = LocalStack(StackOptions(data, port_base, prepare_database, sealed=bool(settings.payload_keys)), _say)
     try:
         stack.run(print_json if as_json else _show)
     except LocalStackError as problem:

@@ -24,6 +24,7 @@ from api.problem import Refused
 from console.approvals import routes as approvals
 from console.cancelling import routes as cancelling
 from console.changing import routes as changing
+from console.codec import create_codec
 from console.flows import routes as flows
 from console.flows.door import create_door
 from console.guard import HOME, NotEntered, PasswordDue, no_forgery, refuse_undeclared_pages
@@ -37,6 +38,7 @@ from console.pages import Page
 from console.refunding import routes as refunding
 from console.returning import routes as returning
 from domain.errors import DomainError
+from runtime.sealing import sealing
 from runtime.settings import Settings, load_settings
 
 ROUTERS: Final = (
@@ -79,6 +81,9 @@ def create_pages(api: FastAPI) -> FastAPI:
         pages.include_router(router)
     refuse_undeclared_pages(pages)
     pages.mount("/door", create_door(api))
+    settings: Settings = api.state.settings
+    if (codec := sealing(settings)) is not None:
+        pages.mount("/codec", create_codec(api, codec, settings.temporal_ui_url))
     pages.mount("/static", _Kept(directory=_STATIC))
     return pages
 

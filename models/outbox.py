@@ -39,6 +39,12 @@ class OutboxMessage(SQLModel, table=True):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("outbox_refused", "destination", "outbox_id", postgresql_where=text("state = 'refused'")),
+        # Oldest first, for whoever removes them. Alerts stay: that they are there is why they are not told twice.
+        Index(
+            "outbox_delivered",
+            "delivered_at",
+            postgresql_where=text("state = 'delivered' AND event_type NOT LIKE 'alert.%'"),
+        ),
     )
 
     outbox_id: int | None = Field(

@@ -3,6 +3,8 @@
 Business masters (entities, accounts, prices) are data and not settings.
 """
 
+import base64
+import binascii
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -69,6 +71,9 @@ class Settings(BaseSettings):
     simulator_dir: Path | None = Field(None, description="where simulators remember; unset: in memory")
     anchor_dir: Path | None = Field(None, description="where heads of the chain of events are kept; unset: nowhere")
     anchor_interval_s: float = Field(300.0, gt=0)
+    outbox_retention: timedelta = Field(
+        timedelta(days=30), ge=timedelta(0), description="delivered messages are kept that long"
+    )
     sweep_interval_s: float = Field(2.0, gt=0)
     watch_interval_s: float = Field(15.0, gt=0)
     alarm_interval_s: float = Field(60.0, gt=0)
@@ -78,6 +83,10 @@ class Settings(BaseSettings):
     worker_deployment: str | None = Field(None, description="unset: workers take tasks of every release")
     worker_build_id: str | None = Field(None, description="unset: the release")
     time_scale: float = Field(1.0, gt=0, le=1, description="spans of flows times this; demonstrations only")
+    payload_keys: dict[str, SecretStr] = Field(
+        default_factory=dict, description="JSON: name to 32 bytes in base64; set: what goes to Temporal is encrypted"
+    )
+    payload_key: str | None = Field(None, description="the key for what is new; needed where there are several")
     temporal_ui_url: str | None = Field(None, description="where operators open the Web UI; orders link to it")
     ready_file: Path | None = Field(None, description="touched by a worker once it polls")
 
@@ -94,7 +103,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def refuse_what_cannot_work(self) -> Self:
-        problems = [*self._missing_addresses(), *self._unusable_data_keys()]
+        problems = [*self._missing_addresses(), *self._unusable_data_keys(), *self._unusable_keys()]
         if self.env == "prod":
             problems += self._unfit_for_production()
         if problems:
@@ -104,6 +113,11 @@ class Settings(BaseSettings):
     @property
     def logs_json(self) -> bool:
         return self.env == "prod" if self.log_json is None else self.log_json
+
+    @property
+    def sealing_key(self) -> str:
+        """The name of the key that new payloads are encrypted with; there must be one."""
+        return self.payload_key or next(iter(self.payload_keys))
 
     def masked(self) -> dict[str, Any]:
         """Every setting in force, JSON-ready, with `**********` for each secret that is set."""
@@ -132,6 +146,18 @@ class Settings(BaseSettings):
             for name, (kind, url) in parties.items()
             if kind == "http" and not url
         ]
+
+    def _unusable_keys(self) -> list[str]:
+        problems = [
+            f"{PREFIX}PAYLOAD_KEYS: {name} must be 32 bytes in base64"
+            for name, key in self.payload_keys.items()
+            if not _is_aes_key(key.get_secret_value())
+        ]
+        if self.payload_key is None and len(self.payload_keys) > 1:
+            problems.append(f"{PREFIX}PAYLOAD_KEY must say which of {PREFIX}PAYLOAD_KEYS is for what is new")
+        if self.payload_key is not None and self.payload_key not in self.payload_keys:
+            problems.append(f"{PREFIX}PAYLOAD_KEY is none of {PREFIX}PAYLOAD_KEYS")
+        return problems
 
     def _unfit_for_production(self) -> list[str]:
         problems = []
@@ -177,6 +203,13 @@ def unknown_variables() -> list[str]:
 def _is_own_secret(secret: SecretStr | None) -> bool:
     value = secret.get_secret_value() if secret else ""
     return len(value) >= 16 and value != DEVELOPMENT_WEBHOOK_SECRET
+
+
+def _is_aes_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except binascii.Error:
+        return False
 
 
 def _sentence(error: dict[str, Any]) -> str:

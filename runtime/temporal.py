@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +11,15 @@ from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
-from temporalio.client import Client, Interceptor
+from temporalio.client import Client, HeaderCodecBehavior, Interceptor
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import KeepAliveConfig
+
+from runtime.request_ids import RequestIds
 
 RPC_TIMEOUT = timedelta(seconds=5)
 _KINDS = {
@@ -34,6 +37,7 @@ async def connect(
     identity: str | None = None,
     runtime: Runtime | None = None,
     interceptors: Sequence[Interceptor] = (),
+    codec: PayloadCodec | None = None,
 ) -> Client:
     """A client as `TEMPORAL_*` variables and profiles say. One per process.
 
@@ -45,12 +49,25 @@ async def connect(
     config["target_host"] = address or config.get("target_host", "localhost:7233")
     return await Client.connect(
         **config,
-        data_converter=pydantic_data_converter,
+        data_converter=converter(codec),
         lazy=lazy,
         identity=identity,
         runtime=runtime,
-        interceptors=interceptors,
+        interceptors=[RequestIds(), *interceptors],
+        # Headers say less than payloads, and are sealed with them.
+        header_codec_behavior=HeaderCodecBehavior.NO_CODEC if codec is None else HeaderCodecBehavior.CODEC,
         keep_alive_config=KeepAliveConfig(interval_millis=10_000, timeout_millis=5_000),
+    )
+
+
+def converter(codec: PayloadCodec | None) -> DataConverter:
+    """How values become payloads, and with a codec what is sealed of them: failures and their traces too."""
+    if codec is None:
+        return pydantic_data_converter
+    return replace(
+        pydantic_data_converter,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
 
 

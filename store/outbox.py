@@ -27,6 +27,18 @@ RETURNING outbox_id, message_id, event_type, body, occurred_at, attempts
 """)
 
 
+_FORGET = text("""
+WITH gone AS (
+    DELETE FROM outbox_messages WHERE outbox_id IN (
+        SELECT outbox_id FROM outbox_messages
+        WHERE state = 'delivered' AND event_type NOT LIKE 'alert.%' AND delivered_at < now() - :kept
+        ORDER BY delivered_at LIMIT :most FOR UPDATE SKIP LOCKED)
+    RETURNING 1
+)
+SELECT count(*) FROM gone
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A message to deliver now, and how often that was begun, this time included."""
@@ -113,3 +125,12 @@ async def seconds_until_due(session: AsyncSession, name: str) -> float | None:
     )
     left = found.scalar_one_or_none()
     return None if left is None else max(float(left), 0.0)
+
+
+async def forget_delivered(session: AsyncSession, kept: timedelta, most: int) -> int:
+    """Afterwards up to `most` messages that were delivered longer ago than `kept` are gone; returns how many.
+
+    What is pending or refused stays, and so do alerts. The change that a message told of is in the order's events.
+    """
+    gone: int = (await session.execute(_FORGET, {"kept": kept, "most": most})).scalar_one()
+    return gone

@@ -20,6 +20,7 @@ from api.inbox.hand_over import HandOver
 from integrations.anchors.folder import AnchorFolder
 from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
+from runtime.sealing import sealing
 from runtime.settings import Settings, UnusableSettings
 from runtime.temporal import connect, ensure_search_attributes, telling_runtime
 from runtime.tracing import flush_traces, interceptors, start_tracing, trace_statements
@@ -96,8 +97,9 @@ async def run(settings: Settings) -> None:
         able = wire(settings, engine, sessions, report, further_checks(settings, sessions, client))
         for worker in build_workers(client, able, deployment=deployment_of(settings)):
             await running.enter_async_context(worker)
+        sweeper = Sweeper(sessions, client, hand_over, settings.sweep_interval_s, settings.outbox_retention)
         background = [
-            asyncio.create_task(Sweeper(sessions, client, hand_over, settings.sweep_interval_s).run(stop)),
+            asyncio.create_task(sweeper.run(stop)),
             asyncio.create_task(Watch(sessions, client, settings.watch_interval_s).run(stop)),
             asyncio.create_task(Alarms(sessions, settings.alarm_interval_s).run(stop)),
         ]
@@ -236,7 +238,10 @@ async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     while not stop.is_set():
         try:
             client = await connect(
-                identity=identity("orderflow-worker"), runtime=runtime, interceptors=interceptors(settings)
+                identity=identity("orderflow-worker"),
+                runtime=runtime,
+                interceptors=interceptors(settings),
+                codec=sealing(settings),
             )
             # An attribute that the namespace lacks would fail every workflow task.
             await ensure_search_attributes(client, SEARCH_ATTRIBUTES)

@@ -19,6 +19,8 @@ from workflows.order.contract import ORDERS_QUEUE
 from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
 
 _BATCH = 500
+# Some 300 a second at most: more than a million orders a day leave behind.
+_OLD_BATCHES, _OLD_EVERY_S = 40, 60.0
 
 _log = structlog.get_logger(__name__)
 
@@ -26,14 +28,25 @@ _log = structlog.get_logger(__name__)
 class Sweeper:
     """Hands over what Temporal has not got, wakes orders whose goods have come, keeps a relay per destination.
 
+    Messages that were delivered longer ago than it `keeps` them are removed.
+
     Any number of them may run: rows are claimed, and everything they do is harmless when done twice.
     """
 
-    def __init__(self, sessions: Sessions, client: Client, hand_over: HandOver, every_s: float) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        client: Client,
+        hand_over: HandOver,
+        every_s: float,
+        keeps: timedelta = timedelta(days=30),
+    ) -> None:
         self._sessions = sessions
         self._client = client
         self._hand_over = hand_over
         self._every_s = every_s
+        self._keeps = keeps
+        self._forget_at = 0.0
         self._told: set[int | None] = set()
         self._chores: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
             ("hand over", self._hand_over_pending),
@@ -41,6 +54,7 @@ class Sweeper:
             ("wake waiting", self._wake_waiting),
             ("relays", self._keep_relays),
             ("strays", self._tell_of_strays),
+            ("old messages", self._forget_delivered),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -94,3 +108,14 @@ class Sweeper:
             if stray.inbox_id not in self._told:
                 _log.error("a message waits for an order that has not come", inbox_id=stray.inbox_id, kind=stray.kind)
         self._told = {stray.inbox_id for stray in strays}
+
+    async def _forget_delivered(self) -> None:
+        # In small transactions, once a minute: old ones do not hurry.
+        if (now := asyncio.get_running_loop().time()) < self._forget_at:
+            return
+        self._forget_at = now + _OLD_EVERY_S
+        for _ in range(_OLD_BATCHES):
+            async with self._sessions() as session, session.begin():
+                gone = await outbox.forget_delivered(session, self._keeps, _BATCH)
+            if gone < _BATCH:
+                return

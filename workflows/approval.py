@@ -1,7 +1,7 @@
 """Waiting for people: reminders, escalation and the end of an approval, for any workflow that asks for one."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from temporalio import workflow
@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Standing
 
 from workflows import search_attributes
+from workflows.order.shown import moment, people_in_words
 
 
 class Asker(Protocol):
@@ -29,6 +30,9 @@ class Asker(Protocol):
     def tell(self, what: str) -> None:
         """Says so on the workflow's page."""
 
+    def tell_wait(self, what: str, until: datetime | None = None) -> None:
+        """Says on the workflow's page what it waits for."""
+
     def show(self, *updates: Any) -> None:
         """Shows these attributes."""
 
@@ -41,16 +45,16 @@ async def decided(asker: Asker, asked: ApprovalInput) -> ApprovalResult:
     """
     # Counted before it is asked: a word that comes meanwhile may be missing in the answer.
     heard = asker.words_heard
-    found = await _ask(asker, ApprovalActivities.open_approval, asked, f"approval {asked.node}")
+    found = await _ask(asker, ApprovalActivities.open_approval, asked, f"Ask for the approval {asked.node}")
     if found.is_open:
-        _show(asker, asked.node, found)
+        _show(asker, asked, found)
     while found.is_open:
         in_time = await _something_said(asker, asked, found, heard)
         heard, before = asker.words_heard, found
         found = await (_look_again if in_time else _next_moment)(asker, asked, found)
         if found.is_open and (found.level, found.clock) != (before.level, before.clock):
-            _show(asker, asked.node, found)
-    asker.tell(f"approval {asked.node}: {found.state}")
+            _show(asker, asked, found)
+    asker.tell(f"Approval {asked.node}: {found.state}")
     return found
 
 
@@ -60,7 +64,7 @@ async def _something_said(asker: Asker, asked: ApprovalInput, found: ApprovalRes
         await workflow.wait_condition(
             lambda: found.approval_id not in asker.standing.open_approvals or asker.words_heard != heard,
             timeout=max(found.next_at - workflow.now(), timedelta(0)),
-            timeout_summary=f"approval {asked.node}, level {found.level}: {_what_is_next(found)}",
+            timeout_summary=f"{_waits_for(asked, found)}; {_what_is_next(found)} {moment(found.next_at)}",
         )
     except TimeoutError:
         return False
@@ -68,18 +72,18 @@ async def _something_said(asker: Asker, asked: ApprovalInput, found: ApprovalRes
 
 
 async def _look_again(asker: Asker, asked: ApprovalInput, found: ApprovalResult) -> ApprovalResult:
-    following = await _ask(asker, ApprovalActivities.open_approval, asked, f"approval {asked.node}: how it stands")
+    following = await _ask(asker, ApprovalActivities.open_approval, asked, f"How the approval {asked.node} stands")
     if following.is_open and following.clock != found.clock:
-        asker.tell(f"approval {asked.node}: it is the turn of others")
+        asker.tell(f"Approval {asked.node}: it is the turn of others")
     return following
 
 
 async def _next_moment(asker: Asker, asked: ApprovalInput, found: ApprovalResult) -> ApprovalResult:
-    moment = ApprovalMoment(asked.order_no, found.approval_id, found.level, found.clock)
+    due = ApprovalMoment(asked.order_no, found.approval_id, found.level, found.clock)
     method = ApprovalActivities.remind_approval if found.reminds else ApprovalActivities.escalate_approval
-    following = await _ask(asker, method, moment, f"approval {asked.node}: {_what_is_next(found)}")
+    following = await _ask(asker, method, due, f"Approval {asked.node}: {_what_is_next(found)}")
     if following.is_open and following.level != found.level:
-        asker.tell(f"approval {asked.node}: nobody has answered, asked level {following.level}")
+        asker.tell(f"Approval {asked.node}: nobody has answered, asked level {following.level}")
     return following
 
 
@@ -89,11 +93,18 @@ async def _ask(asker: Asker, method: Callable[[Any, Any], Any], payload: Any, su
     return found
 
 
-def _show(asker: Asker, node: str, found: ApprovalResult) -> None:
+def _show(asker: Asker, asked: ApprovalInput, found: ApprovalResult) -> None:
+    waits_for = _waits_for(asked, found)
+    asker.tell(waits_for)
+    asker.tell_wait(waits_for, found.deadline)
     asker.show(
-        search_attributes.WAITING_FOR.value_set(f"approval.{node}"),
+        search_attributes.WAITING_FOR.value_set(f"approval.{asked.node}"),
         search_attributes.DEADLINE.value_set(found.deadline),
     )
+
+
+def _waits_for(asked: ApprovalInput, found: ApprovalResult) -> str:
+    return f"Wait for approval ({asked.node}) by {people_in_words(asked.approval, found.level)}"
 
 
 def _what_is_next(found: ApprovalResult) -> str:

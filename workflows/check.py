@@ -29,6 +29,6 @@ class CheckWorkflow:
             start_to_close_timeout=timedelta(hours=1),
             heartbeat_timeout=timedelta(seconds=30),
             retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=5), maximum_attempts=10),
-            summary=f"{check.cause} checks",
+            summary=f"Run the {check.cause} checks",
         )
         return dict(result.found)

@@ -11,10 +11,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.lane import LaneActivities
     from activities.orders import OrderActivities, ResolveInput
     from activities.step import Fact, StepResult
+    from domain.flow.words import said
 
 from workflows import options
 from workflows.order.contract import FactSignal
 from workflows.order.course import Course
+from workflows.order.shown import hold_in_words
 from workflows.order.trouble import StepFailed, Trouble
 
 Result = TypeVar("Result", bound=StepResult)
@@ -51,13 +53,13 @@ async def _rest(course: Course, held: str, pause: timedelta) -> None:
     """Afterwards the pause is over, or somebody has settled the hold."""
     with contextlib.suppress(TimeoutError):
         await workflow.wait_condition(
-            lambda: not course.is_open(held), timeout=pause, timeout_summary=f"{held}: next try"
+            lambda: not course.is_open(held), timeout=pause, timeout_summary=f"{hold_in_words(held)}: next try"
         )
 
 
 async def _settle(course: Course, reason: str) -> None:
     settled = ResolveInput(course.order_no, "retried", "orderflow", reasons=(reason,))
-    await course.insist(OrderActivities.resolve_holds, settled, f"resolve hold: {reason}")
+    await course.insist(OrderActivities.resolve_holds, settled, f"Settle the hold: {reason}")
 
 
 class HearsHolds:
@@ -69,7 +71,7 @@ class HearsHolds:
     async def hold_decided(self, signal: FactSignal) -> None:
         course, decision = self._course, Fact(self._course.order_no, signal.inbox_id)
         try:
-            course.saw(await course.local(LaneActivities.settle_hold, decision, "hold.decided"))
+            course.saw(await course.local(LaneActivities.settle_hold, decision, said("hold.decided")))
         except StepFailed as failed:
             # The order itself hears of the decision as well, and holds what it cannot make of it.
-            course.tell(f"hold.decided: {failed.reason}")
+            course.tell(f"{said('hold.decided')}: {failed.reason}")

@@ -46,9 +46,9 @@ class RefundWorkflow(HearsHolds):
     @workflow.run
     async def run(self, asked: RefundInput) -> str:
         course, fact = self._course, Fact(asked.order.order_no, asked.inbox_id)
-        grant = partial(course.local, RefundActivities.grant_refund, fact, "refund.grant")
+        grant = partial(course.local, RefundActivities.grant_refund, fact, "Decide the refund")
         decided: StepResult = await carry_out(course, grant)
-        course.tell(f"refund: {decided.outcome}")
+        course.tell(f"Refund: {decided.outcome}")
         if decided.outcome == "granted":
             await give_back(course)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -58,6 +58,6 @@ class RefundWorkflow(HearsHolds):
 async def give_back(course: Course) -> None:
     """Afterwards what was granted is with who paid, and invoices say no more than what is left."""
     step = Step(course.order_no, course.at)
-    pay = partial(course.external, PaymentActivities.pay_refunds, step, PAYMENT_PROVIDER, "refund.pay")
-    credit = partial(course.external, InvoiceActivities.credit_refunds, step, EINVOICE, "refund.credit")
+    pay = partial(course.external, PaymentActivities.pay_refunds, step, PAYMENT_PROVIDER, "Pay the refund out")
+    credit = partial(course.external, InvoiceActivities.credit_refunds, step, EINVOICE, "Credit the invoice")
     await asyncio.gather(carry_out(course, pay), carry_out(course, credit))

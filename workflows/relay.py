@@ -40,7 +40,7 @@ class RelayWorkflow:
                 # A worker that died is noticed by this, and the next one takes over.
                 heartbeat_timeout=timedelta(seconds=20),
                 retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
-                summary=f"deliver to {relay.destination}",
+                summary=f"Deliver to {relay.destination}",
             )
             if not served.enabled:
                 return "disabled"

@@ -43,6 +43,8 @@ class StackOptions:
     worker: tuple[str, ...] = field(default_factory=lambda: orderflow_command("worker"))
     api: tuple[str, ...] = field(default_factory=lambda: orderflow_command("api"))
     temporal_synchronous: str = "FULL"
+    # Whether payloads are encrypted, so that the Web UI needs somebody who opens them.
+    sealed: bool = False
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -153,7 +155,7 @@ class LocalStack:
         settings = self._options.postgres_settings
         self._postgres = LocalPostgres(data.postgres, log=data.log("postgres"), settings=settings)
         self._temporal = LocalTemporal(
-            TemporalPorts(base + 1, base + 2),
+            TemporalPorts(base + 1, base + 2, f"{self._api_url}/console/codec" if self._options.sealed else None),
             SEARCH_ATTRIBUTES,
             data.log("temporal"),
             data.temporal_file,

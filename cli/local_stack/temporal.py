@@ -32,8 +32,11 @@ _STOP_TIMEOUT_S: Final = 10.0
 
 @dataclass(frozen=True)
 class TemporalPorts:
+    """`codec`: where the Web UI asks for what is encrypted, if anywhere."""
+
     server: int
     ui: int | None = None
+    codec: str | None = None
 
 
 class LocalTemporal:
@@ -108,6 +111,8 @@ class LocalTemporal:
     def _program(self, log: Path) -> Program:
         ports = ["--ip", "127.0.0.1", "--port", str(self._ports.server)]
         screen = ["--headless"] if self._ports.ui is None else ["--ui-port", str(self._ports.ui)]
+        if self._ports.codec is not None:
+            screen += ["--ui-codec-endpoint", self._ports.codec]
         attributes = [
             part
             for key in self._search_attributes

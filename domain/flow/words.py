@@ -1,6 +1,10 @@
 """How people call the names of the vocabulary, in Chinese and English."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from domain.flow.nodes import Node
 
 Words = tuple[str, str]
 
@@ -48,6 +52,19 @@ EVENTS: Mapping[str, Words] = {
     "group.complete": ("成团", "The group is complete"),
 }
 
+ARRIVALS: Mapping[str, Words] = {
+    "payment.settled": ("收到付款", "Money came in"),
+    "parcel.scanned": ("承运商扫描", "The carrier reports a parcel"),
+    "stock.replenished": ("到货", "Goods came in"),
+    "order.adjusted": ("部分退款", "A part of the order was refunded"),
+    "approval.decided": ("审批意见", "Somebody has decided about an approval"),
+    "hold.decided": ("异常处理意见", "Somebody has decided about a hold"),
+    "customs.reported": ("海关回执", "Customs have said something"),
+    "group.completed": ("成团", "The group has its number"),
+    "return.received": ("退货入库", "Returned goods came in"),
+}
+"""Facts that reach a running order, by the kind under which the inbox keeps them."""
+
 FACTS: Mapping[str, Words] = {
     "order.type": ("订单类型", "Order type"),
     "order.channel": ("渠道", "Channel"),
@@ -84,3 +101,20 @@ FACTS: Mapping[str, Words] = {
     "flow.urgent": ("加急", "Urgent, set by the flow"),
     "flow.tags": ("流程标记", "Tags set by the flow"),
 }
+
+
+def said(name: str) -> str:
+    """An action, an awaited event or a fact that came in, in English; a name that nobody has put in words as it is."""
+    return (ACTIONS.get(name) or EVENTS.get(name) or ARRIVALS.get(name) or (name, name))[1]
+
+
+def title_of(node_id: str, node: "Node | None") -> str:
+    """What the node does, in English; one that says nothing of itself by its kind and its author's name for it."""
+    if node is None:
+        return KINDS["exception"][1]
+    match node.kind:
+        case "wait":
+            return f"Wait for: {said(node.step or node_id)}"
+        case "action":
+            return said(node.step or node_id)
+    return f"{KINDS[node.kind][1]} ({node_id})"

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -62,7 +63,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
 
 
 @contextlib.asynccontextmanager
-async def opened(database: Database, factory: Callable[..., FastAPI]) -> AsyncIterator[Api]:
+async def opened(database: Database, factory: Callable[..., FastAPI], **settings: Any) -> AsyncIterator[Api]:
     """The application that the factory makes, without Temporal, with a key for each role."""
     async with database.sessions() as session, session.begin():
         await ensure_defaults(session)
@@ -70,9 +71,8 @@ async def opened(database: Database, factory: Callable[..., FastAPI]) -> AsyncIt
         tokens = {role.value: await _give_key(session, role.value, [role.value], Grant()) for role in Role}
     # Nobody listens there: what is placed stays in the inbox, as when Temporal is away.
     nobody = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
-    app = factory(
-        Settings(temporal_ui_url="http://ui.test", metrics_interval_s=0), engine=database.engine, temporal=nobody
-    )
+    in_force: dict[str, Any] = {"temporal_ui_url": "http://ui.test", "metrics_interval_s": 0} | settings
+    app = factory(Settings(**in_force), engine=database.engine, temporal=nobody)
     async with app.router.lifespan_context(app):
         yield Api(app, database, tokens)
 

@@ -7,8 +7,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -25,6 +23,7 @@ from tests.fakes.sane_client import SaneClient
 from tests.fakes.webhook_receiver import receiver_app
 from tests.faults import audit
 from tests.faults.conftest import Start
+from tests.faults.saboteur import Saboteur
 
 FULL = os.environ.get("ORDERFLOW_FULL_FAULTS") == "1"
 SEED = int(os.environ.get("ORDERFLOW_FAULT_SEED", "20261122"))
@@ -35,36 +34,6 @@ AMOUNT = 22_600
 ENDS_WITHIN_S = 240.0
 
 
-@dataclass
-class Saboteur:
-    """Kills parts of a stack at moments that the seed chooses; `killed` says which, and `last_at` when it was."""
-
-    stack: RunningStack
-    chance: random.Random = field(default_factory=lambda: random.Random(SEED))
-    killed: list[str] = field(default_factory=list)
-    last_at: float = 0.0
-
-    def plan(self) -> Iterator[str]:
-        victims = ["worker", "api", "temporal", "postgres"] * KILLS_OF_EACH
-        self.chance.shuffle(victims)
-        return iter(victims)
-
-    async def kill_all(self) -> None:
-        for victim in self.plan():
-            await asyncio.sleep(self.chance.uniform(0.3, 3.0))
-            await self.kill(victim)
-
-    async def kill(self, part: str) -> None:
-        async def look() -> int | None:
-            return self.stack.pids().get(part)
-
-        pid = await eventually(look, lambda found: found is not None)
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        self.killed.append(part)
-        self.last_at = time.monotonic()
-
-
 @pytest.mark.timeout(900)
 async def test_every_acknowledged_order_comes_to_its_end_exactly_once(
     start: Start, data_dir: Path, capsys: pytest.CaptureFixture[str]
@@ -72,12 +41,12 @@ async def test_every_acknowledged_order_comes_to_its_end_exactly_once(
     settings = {"carrier_autopilot": "1", "carrier_autopilot_delay_s": "0.2", "sweep_interval_s": "1"}
     stack = start(**settings)
     receiver = RecordingReceiver()
-    saboteur = Saboteur(stack)
+    saboteur = Saboteur(stack, random.Random(SEED))
     client = SaneClient(stack.facts["api"], stack.facts["tokens"])
     async with serving(receiver_app(receiver)) as url:
         await _prepare(stack, url)
         load = asyncio.create_task(_buy(client))
-        await saboteur.kill_all()
+        await saboteur.kill_all(KILLS_OF_EACH)
         # And all of it at once, by the death of whoever watches over the parts.
         await asyncio.to_thread(stack.end, signal.SIGKILL)
         saboteur.last_at = time.monotonic()

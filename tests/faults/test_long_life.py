@@ -22,7 +22,7 @@ from workflows.order.contract import order_workflow_id
 
 FULL = os.environ.get("ORDERFLOW_FULL_FAULTS") == "1"
 BACKLOG = 1_000 if FULL else 40
-MESSAGES = 5_000 if FULL else 120
+MESSAGES = int(os.environ.get("ORDERFLOW_MESSAGES", "5000" if FULL else "120"))
 # The machine is shared by everybody who tests on it; these are bounds for hangs, not for speed.
 PATIENCE_S = 1_500.0 if FULL else 200.0
 
@@ -134,6 +134,32 @@ async def test_order_that_is_told_of_without_end_goes_on_in_new_histories_and_lo
     # For its money, and for its delivery; neither anew by another run.
     assert dict(await system.rows(once, no=order_no)) == {"order.waiting": 2}
     tell(capsys, f"one order told of {MESSAGES} times: {len(lengths)} histories, the longest of {max(lengths)} events")
+
+
+async def test_long_line_of_facts_is_worked_through_in_pieces_that_are_kept(
+    system: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "LONG_LINE", 5)
+    order_no = await _place(system, await _stock(system, 1))
+    await _until(system, order_no, "waiting_for = 'payment.full'")
+    await _pay(system, order_no)
+    await _until(system, order_no, "waiting_for = 'shipment.delivered'")
+    [(shipment_no,)] = await system.rows("SELECT shipment_no FROM shipments WHERE order_no = :no", no=order_no)
+    await system.at_work.aclose()
+    for number in range(12):
+        await _scan(system, shipment_no, f"on-the-way-{number}", "in_transit")
+    handed_over = "SELECT count(*) FROM inbox_messages WHERE handed_over_at IS NULL"
+    await eventually(lambda: system.rows(handed_over), lambda rows: rows == [(0,)])
+
+    await system.deploy()
+    heard = "SELECT count(*) FROM inbox_messages WHERE kind = 'parcel.scanned' AND applied_at IS NOT NULL"
+    await eventually(lambda: system.rows(heard), lambda rows: rows == [(12,)])
+    handle = system.client.get_workflow_handle(order_workflow_id(order_no))
+
+    timers = [one for one in (await handle.fetch_history()).events if one.HasField("timer_started_event_attributes")]
+    told = [timer.user_metadata.summary.data.decode() for timer in timers]
+    breaths = [summary for summary in told if "Many facts at once" in summary]
+    assert breaths == [f'"Many facts at once: {waiting} wait for their turn"' for waiting in range(11, 5, -1)]
 
 
 async def _until(system: Bench, order_no: str, what: str) -> None:

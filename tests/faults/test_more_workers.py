@@ -5,6 +5,7 @@ What an order costs each process is told, and stands in docs/scaling.md. No spee
 
 import asyncio
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from temporalio.client import Client
 
 from tests.factories.sales import PRICE, a_sale
 from tests.fakes.caller import Caller
@@ -56,6 +58,21 @@ async def _lives(stack: RunningStack, sku: str, processes: dict[str, psutil.Proc
     return {name: (_cpu_s(process) - before[name]) / ORDERS for name, process in processes.items()}
 
 
+async def _weights(stack: RunningStack) -> dict[str, int]:
+    """Bytes of each table with its indexes."""
+    query = """
+        SELECT relname, pg_total_relation_size(oid) FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
+    return dict(await asyncio.to_thread(audit.rows, stack.facts["database_url"], query))
+
+
+async def _history_sizes(stack: RunningStack) -> list[int]:
+    """Bytes of the history of each order, as Temporal counts them."""
+    client = await Client.connect(stack.facts["temporal_address"])
+    ended = client.list_workflows("WorkflowType = 'OrderWorkflow' AND ExecutionStatus = 'Completed'")
+    return [one.raw_info.history_size_bytes async for one in ended]
+
+
 def _cpu_s(process: psutil.Process) -> float:
     times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
     return sum(one.user + one.system for one in times)
@@ -71,7 +88,10 @@ async def test_second_worker_takes_its_share_and_nothing_happens_twice(
         alone = await _lives(stack, "SKU-ALONE", parts)
         with _second_worker(folder) as second:
             await eventually(lambda: asyncio.to_thread((folder / "second.ready").exists), bool)
+            before = await _weights(stack)
             both = await _lives(stack, "SKU-BOTH", parts | {"second worker": second})
+            kept = {name: (size - before[name]) / ORDERS for name, size in (await _weights(stack)).items()}
+        histories = await _history_sizes(stack)
         url = stack.facts["database_url"]
         once = "SELECT count(*), count(DISTINCT order_no) FROM order_events WHERE kind = 'revenue.recognised'"
         assert await asyncio.to_thread(audit.rows, url, once) == [(2 * ORDERS, 2 * ORDERS)]
@@ -79,3 +99,7 @@ async def test_second_worker_takes_its_share_and_nothing_happens_twice(
     for title, found in (("one worker process", alone), ("two", both)):
         told = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in found.items())
         tell(capsys, f"{title}, CPU ms of an order: {told}")
+    heaviest = sorted(kept.items(), key=lambda one: -one[1])[:8]
+    told = ", ".join(f"{name} {size / 1000:.1f}" for name, size in heaviest)
+    tell(capsys, f"kB of rows and indexes of an order: {sum(kept.values()) / 1000:.1f}, of them {told}")
+    tell(capsys, f"kB of history of an order: {statistics.fmean(histories) / 1000:.1f} (mean of {len(histories)})")

@@ -44,7 +44,9 @@ async def test_whole_life_is_told_in_ids_and_never_in_names(talkative: RunningSt
     # What is refused quotes nothing either.
     assert (await caller.ask("POST", "/v1/orders", "channel", json=order | {"currency": "王小明"})).status_code == 422
     assert (await caller.ask("GET", "/v1/orders/13800000000", "channel")).status_code == 404
-    await caller.pay(order_no, 2 * PRICE)
+    payment = {"payment_id": "P-1", "method": "alipay", "amount_minor": 2 * PRICE, "currency": "CNY"}
+    paying = {"json": payment, "headers": {"x-request-id": "req-2"}}
+    assert (await caller.ask("POST", f"/v1/orders/{order_no}/payments", "finance", **paying)).status_code == 202
     await caller.deliver(order_no)
     await caller.http.aclose()
 
@@ -59,3 +61,8 @@ async def test_whole_life_is_told_in_ids_and_never_in_names(talkative: RunningSt
     assert "advance" in {line.get("activity") for line in steps}
     assert {line["workflow_id"] for line in steps} == {f"order/{order_no}"}
     assert all(line["run_id"] for line in steps if "activity" in line)
+    by_request = {line.get("request_id") for line in steps if line.get("activity") == "advance"}
+    # The placing, the payment, and two reports of the carrier, each under the id of its own request.
+    assert {"req-1", "req-2"} < by_request
+    assert len(by_request) == 4
+    assert None not in by_request

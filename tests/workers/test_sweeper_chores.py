@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from temporalio.client import Client
 
 from api.inbox.hand_over import HandOver
-from models.outbox import Destination
+from models.outbox import Destination, OutboxMessage
 from tests.factories.stock import level, stocked
 from tests.fakes.patience import eventually
 from tests.workers.conftest import Books, is_running, order_handle
@@ -93,3 +95,41 @@ async def _runs(client: Client, name: str) -> bool:
     with contextlib.suppress(Exception):
         return await is_running(client.get_workflow_handle(relay_workflow_id(name)))
     return False
+
+
+async def test_messages_delivered_long_ago_are_removed_and_no_others(
+    books: Books, client: Client, hand_over: HandOver
+) -> None:
+    at = datetime.now(UTC)
+    told: dict[str, Any] = {"destination": "shop", "order_no": "SO-1", "body": "{}", "occurred_at": at}
+    told["event_type"] = "order.shipped"
+    old, young = at - timedelta(days=31), at - timedelta(days=29)
+    rows = [
+        *(told | {"message_id": f"old-{number}", "state": "delivered", "delivered_at": old} for number in range(1_200)),
+        told | {"message_id": "young", "state": "delivered", "delivered_at": young},
+        told | {"message_id": "refused", "state": "refused"},
+        told | {"message_id": "pending", "next_attempt_at": at + timedelta(days=1)},
+        # An alert that was told is not told again while what it is about lasts.
+        told | {"message_id": "a-1", "event_type": "alert.revenue", "state": "delivered", "delivered_at": old},
+    ]
+    async with books.sessions() as session, session.begin():
+        session.add(Destination(name="shop", url="http://127.0.0.1:1/", secret="whsec_c2hvcA==", enabled=False))
+        await session.flush()
+        session.add_all(OutboxMessage(**row) for row in rows)
+    stop = asyncio.Event()
+    sweepers = [Sweeper(books.sessions, client, hand_over, every_s=0.1) for _ in range(2)]
+    running = [asyncio.create_task(sweeper.run(stop)) for sweeper in sweepers]
+    left = await eventually(
+        lambda: books.ask("SELECT message_id FROM outbox_messages ORDER BY 1"), lambda found: len(found) <= 4
+    )
+    stop.set()
+    await asyncio.gather(*running)
+    assert left == ["a-1", "pending", "refused", "young"]
+
+
+async def test_old_messages_are_found_by_an_index_that_holds_nothing_else(books: Books) -> None:
+    plan = await books.ask(
+        "EXPLAIN SELECT outbox_id FROM outbox_messages WHERE state = 'delivered' AND event_type NOT LIKE 'alert.%' "
+        "AND delivered_at < now() - interval '30 days' ORDER BY delivered_at LIMIT 500"
+    )
+    assert any("outbox_delivered" in str(line) for line in plan), plan

@@ -16,11 +16,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.flow.definition import FlowDefinition, FlowSnapshot
     from domain.flow.nodes import ActionNode, WaitNode
     from domain.flow.vocabulary import HOLD_REASONS
+    from domain.flow.words import said, title_of
     from domain.order import Standing, has_ended, has_happened
 
 from workflows import options, search_attributes
 from workflows.order.ahead import DoneAhead, Found
 from workflows.order.contract import CancelRequest, FactText, OrderInput, ResolveRequest
+from workflows.order.shown import Page, moment
 from workflows.order.steps import CARRIER, STEPS, Call, Party
 from workflows.order.trouble import StepFailed, Trouble, known_reason, raise_final
 
@@ -72,7 +74,7 @@ class Course:
         # What was done ahead of the story, and the event that the story waits for at its wait node.
         self.ahead = DoneAhead()
         self.awaiting = ""
-        self._story: list[str] = []
+        self._page = Page(order)
 
     @property
     def order_no(self) -> str:
@@ -114,12 +116,18 @@ class Course:
         """Afterwards this visit of the node is counted and told in the Web UI."""
         self.visits[self.at] = self.visits.get(self.at, 0) + 1
         self.ahead.entered(self.at, self.visit)
-        self.tell(self.at)
+        self._page.stands_at(title := title_of(self.at, self.flow.nodes.get(self.at)))
+        self.tell(title)
 
     def tell(self, what: str) -> None:
         """Afterwards the order's page in the Web UI says so; costs no event."""
-        self._story.append(f"- {workflow.now():%m-%d %H:%M:%S} {what}")
-        workflow.set_current_details(f"**{self.order_no}** at `{self.at}`\n\n" + "\n".join(self._story[-40:]))
+        self._page.add(what)
+        workflow.set_current_details(self._page.text(self.standing.lifecycle))
+
+    def tell_wait(self, what: str, until: datetime | None = None) -> None:
+        """Afterwards the page says first of all for what and for whom the order waits, and until when."""
+        self._page.stands_at(what if until is None else f"{what}, until {moment(until)}")
+        workflow.set_current_details(self._page.text(self.standing.lifecycle))
 
     def register_undo(self, compensation: str | None) -> None:
         """Afterwards undoing the order includes this; called before the step that it undoes."""
@@ -148,8 +156,8 @@ class Course:
         if name == _PACKING:
             return self.saw(await self._packed(step, call))
         if call.party is None:
-            return self.saw(await self.local(call.method, step, name))
-        return self.saw(await self.external(call.method, step, call.party, name))
+            return self.saw(await self.local(call.method, step, said(name)))
+        return self.saw(await self.external(call.method, step, call.party, said(name)))
 
     def found(self, found: Found) -> StepResult:
         """What came of a step that was done ahead. Raises StepFailed when it was refused."""
@@ -162,7 +170,7 @@ class Course:
         await self.unchanging()
         self.packing = True
         try:
-            packed: StepResult = await self.external(call.method, step, CARRIER, _PACKING)
+            packed: StepResult = await self.external(call.method, step, CARRIER, said(_PACKING))
         finally:
             self.packing = False
         return packed
@@ -267,12 +275,13 @@ class Course:
             visit = self.visit - self.visits_before.get(self.at, 0)
             until = self._moment(node.timeout_at) if node.timeout_at else None
             wait = WaitInput(self.order_no, self.at, visit, node.event, node.timeout or timedelta(0), until)
-            opened = await self.local(OrderActivities.open_wait, wait, f"wait for {node.event}")
+            opened = await self.local(OrderActivities.open_wait, wait, f"Wait for: {said(node.event)}")
         self.saw(opened.result)
         self.show(
             search_attributes.WAITING_FOR.value_set(node.event), search_attributes.DEADLINE.value_set(opened.deadline)
         )
         deadline: datetime = opened.deadline
+        self.tell_wait(f"Wait for: {said(node.event)}", deadline)
         return deadline
 
     def _moment(self, fact: str) -> datetime:
@@ -300,13 +309,13 @@ class Course:
         hold = HoldInput(
             self.order_no, trouble.node, trouble.reason, known.en, trouble.blocking, opened, sla, try_after
         )
-        await self.insist(OrderActivities.open_hold, hold, f"hold: {trouble.reason}")
+        await self.insist(OrderActivities.open_hold, hold, f"Hold: {known.en}")
 
     async def settle(self, trouble: Trouble, resolution: str, by: str = "orderflow", inbox_id: int = 0) -> None:
         """Afterwards the holds of this trouble are settled, others are not; facts that they kept out are in line."""
         reasons = (trouble.reason, *(reason for reason in self.unbooked if reason != trouble.reason))
         settled = ResolveInput(self.order_no, resolution, by, inbox_id, reasons, trouble.node)
-        await self.insist(OrderActivities.resolve_holds, settled, f"resolve: {resolution}")
+        await self.insist(OrderActivities.resolve_holds, settled, f"Settle the hold: {resolution}")
         self.book_again = bool(self.unbooked)
 
     def is_open(self, reason: str) -> bool:

@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.lane import LaneActivities
 
 from workflows.order.course import Course
+from workflows.order.shown import moment
 
 
 async def escalate_overdue(course: Course) -> None:
@@ -21,10 +22,12 @@ async def escalate_overdue(course: Course) -> None:
             await workflow.wait_condition(
                 lambda due=due: course.standing.escalates_at != due,  # type: ignore[misc]
                 timeout=max(due - workflow.now(), timedelta(0)),
-                timeout_summary=f"a hold is overdue at {due:%m-%d %H:%M}",
+                timeout_summary=f"A hold goes up to the next role, unless settled by {moment(due)}",
             )
         except TimeoutError:
-            result = await course.insist(LaneActivities.escalate_holds, course.order_no, "escalate overdue holds")
+            result = await course.insist(
+                LaneActivities.escalate_holds, course.order_no, "A hold goes up to the next role"
+            )
             if result.standing.escalates_at == due:
                 # Our clock is a little ahead of the one that the deadline was set by.
-                await workflow.sleep(timedelta(seconds=1), summary="a hold is about to be overdue")
+                await workflow.sleep(timedelta(seconds=1), summary="A hold is about to be overdue")

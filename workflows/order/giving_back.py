@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options
 from workflows.order.course import Course
+from workflows.order.shown import hold_in_words
 from workflows.order.steps import PAYMENT_PROVIDER
 from workflows.order.trouble import StepFailed, Trouble
 
@@ -38,7 +39,7 @@ def _is_due(course: Course) -> bool:
 async def _try(course: Course) -> Trouble | None:
     step = Step(course.order_no, course.at, course.visits.get(course.at, 1))
     try:
-        result = await course.external(PaymentActivities.refund_surplus, step, PAYMENT_PROVIDER, "refund surplus")
+        result = await course.external(PaymentActivities.refund_surplus, step, PAYMENT_PROVIDER, "Refund the surplus")
     except StepFailed as failed:
         return Trouble(course.at, failed.reason, blocking=False)
     held = course.saw(result).held
@@ -51,5 +52,5 @@ async def _pause(course: Course, trouble: Trouble, pause: timedelta) -> None:
         await workflow.wait_condition(
             lambda: not _is_due(course) or not course.is_open(trouble.reason),
             timeout=pause,
-            timeout_summary=f"surplus, {trouble.reason}: next try",
+            timeout_summary=f"Surplus, {hold_in_words(trouble.reason)}: next try",
         )

@@ -4,11 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.step import Fact
+    from domain.flow.words import said
 
 from workflows import options
 from workflows.order import advancing
@@ -21,6 +23,7 @@ from workflows.order.trouble import StepFailed, Trouble
 _WAKING = frozenset({"stock.replenished", "order.adjusted"})
 # What may have mended why a fact could not be booked.
 _SETTLED = frozenset({"effective", "resend", "refund"})
+_A_BREATH = timedelta(milliseconds=1)
 Chore = Callable[[Course], Coroutine[None, None, None]]
 
 
@@ -93,7 +96,7 @@ class Inlet:
         course = self._course
         await self.wait(self._is_idle)
         while course.unbooked:
-            await workflow.sleep(options.UNDO_PAUSE, summary="a fact could not be booked: next try")
+            await workflow.sleep(options.UNDO_PAUSE, summary="A fact could not be booked: next try")
             if course.unbooked:
                 await course.settle(Trouble(course.at, course.unbooked[0]), "retried")
             await self.wait(self._is_idle)
@@ -116,6 +119,12 @@ class Inlet:
             finally:
                 self._busy, self._applied = False, self._applied + 1
                 course.facts_under_way -= 1
+            await self._take_breath()
+
+    async def _take_breath(self) -> None:
+        """Afterwards what was done of a long line is kept, whatever comes in next; costs nothing where few wait."""
+        if len(self._waiting) > options.LONG_LINE:
+            await workflow.sleep(_A_BREATH, summary=f"Many facts at once: {len(self._waiting)} wait for their turn")
 
     def _line_up_again(self) -> None:
         self._waiting.extend(self._put_back)
@@ -130,7 +139,7 @@ class Inlet:
         try:
             result = await advancing.apply(course, arrival.kind, fact)
             if result is None:
-                result = await course.local(FACTS[arrival.kind], fact, arrival.kind)
+                result = await course.local(FACTS[arrival.kind], fact, said(arrival.kind))
             course.saw(result)
             # Goods that did not arrive are to be sent once more: what was done is found done on the way there.
             course.begins_anew = course.begins_anew or result.outcome == "resend"
@@ -143,7 +152,7 @@ class Inlet:
             self._put_back.append(arrival)
             course.unbooked.append(failed.reason)
             return
-        course.tell(f"{arrival.kind}: {result.outcome}")
+        course.tell(f"{said(arrival.kind)}: {result.outcome}")
         if arrival.kind == "payment.settled" and result.standing.money_in:
             course.register_undo("payment.refund")
         if arrival.kind in _WAKING and result.outcome != "ignored":

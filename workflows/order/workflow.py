@@ -152,7 +152,7 @@ class OrderWorkflow(HearsFacts):
             return False
         asked = CancelInput(course.order_no, request.actor, request.inbox_id)
         try:
-            course.saw(await course.local(OrderActivities.begin_cancel, asked, "cancel"))
+            course.saw(await course.local(OrderActivities.begin_cancel, asked, "Begin to undo the order"))
             # First of all the parcels: if the carrier has one already, nothing else may be undone.
             late = await self._void_parcels()
         except StepFailed as failed:
@@ -186,7 +186,7 @@ class OrderWorkflow(HearsFacts):
 
     async def _refuse_cancel(self, asked: CancelInput, reason: str) -> bool:
         course = self._course
-        await course.insist(OrderActivities.withdraw_cancel, asked, "cancel refused")
+        await course.insist(OrderActivities.withdraw_cancel, asked, "The cancellation is refused")
         if self._maybe_voided:
             self._maybe_voided = False
             await self._ship_what_was_voided()
@@ -208,7 +208,7 @@ class OrderWorkflow(HearsFacts):
             course.register_undo("payment.refund")
             await undo_all(course)
             if course.standing.money_in:
-                await workflow.sleep(options.UNDO_PAUSE, summary="money is left that could not go back")
+                await workflow.sleep(options.UNDO_PAUSE, summary="Money is left that could not go back: next try")
 
     @workflow.update(description="Undo the order")
     async def cancel(self, request: CancelRequest) -> CancelResult:
@@ -245,7 +245,7 @@ class OrderWorkflow(HearsFacts):
     async def hold_order(self, request: HoldRequest) -> HoldResult:
         course = self._course
         asked = HoldOrderInput(course.order_no, course.at, request.actor, request.inbox_id)
-        answer = None if self._is_over() else await course.local(LaneActivities.hold_order, asked, "hold: manual")
+        answer = None if self._is_over() else await course.local(LaneActivities.hold_order, asked, "Hold: by a person")
         if answer is None or answer.hold_id is None:
             raise ApplicationError("too_late_to_hold", type="too_late_to_hold", non_retryable=True)
         course.saw(answer.result)
@@ -265,7 +265,7 @@ class OrderWorkflow(HearsFacts):
         course.changing = True
         asked = ChangeInput(course.order_no, course.at, request.inbox_id, request.version)
         try:
-            answer: ChangeAnswer = await course.local(ChangeActivities.change_order, asked, "change")
+            answer: ChangeAnswer = await course.local(ChangeActivities.change_order, asked, "Change the order")
             refusal = answer.refusal
         except StepFailed as failed:
             refusal = failed.reason
@@ -293,7 +293,7 @@ class OrderWorkflow(HearsFacts):
         left = course.trouble.node if course.trouble else course.at
         entered = place_in(flow, left, request.nodes) or flow.start
         move = MoveInput(course.order_no, flow.version, left, entered, request.actor, request.inbox_id)
-        course.saw(await course.local(MoveActivities.move_order, move, "move"))
+        course.saw(await course.local(MoveActivities.move_order, move, "Move to another version of the flow"))
         course.move_to(request.flow)
         course.resolution = ResolveRequest(request.request_id, request.actor, Choice.JUMP, request.inbox_id, entered)
         await workflow.wait_condition(lambda: course.resolution is None)

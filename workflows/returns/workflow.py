@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.returning import ReturnActivities, ReturnConsent, ReturnFact, ReturnResult, ReturnStep
     from activities.step import Fact, StepResult
     from domain.flow.scaling import scaled
+    from domain.flow.words import said
     from domain.returning import CONSENT, OPEN, ReturnState, what_is_asked
 
 from workflows import search_attributes
@@ -22,6 +23,7 @@ from workflows.approval import decided
 from workflows.errand import HearsHolds, carry_out
 from workflows.order.contract import FactSignal
 from workflows.order.course import Course
+from workflows.order.shown import moment
 from workflows.refunding import give_back
 from workflows.returns.contract import ReturnInput
 
@@ -64,18 +66,20 @@ class ReturnWorkflow(HearsHolds):
 
     @workflow.run
     async def run(self, asked: ReturnInput) -> str:
-        await self._perform(ReturnActivities.open_return, self._about, "return.open")
+        await self._perform(ReturnActivities.open_return, self._about, "Open the return")
         asking = asyncio.create_task(self._ask_people())
         while self._state in OPEN or self._waiting:
             if self._waiting:
                 await self._apply(self._waiting.popleft())
             elif await self._goods_are_late(asking):
-                late = await self._perform(ReturnActivities.expire_return, self._about, "return.expire")
+                late = await self._perform(
+                    ReturnActivities.expire_return, self._about, "The time for the goods is over"
+                )
                 if late.granted:
                     await give_back(self._course)
         await asking
         await workflow.wait_condition(workflow.all_handlers_finished)
-        self._course.tell(f"return {asked.return_no}: {self._state or 'unknown'}")
+        self._course.tell(f"Return {asked.return_no}: {self._state or 'unknown'}")
         return self._state or "ignored"
 
     async def _goods_are_late(self, asking: "asyncio.Task[None]") -> bool:
@@ -91,7 +95,7 @@ class ReturnWorkflow(HearsHolds):
                     bool(self._waiting) or self._state != state or (asking.done() and state == ReturnState.REQUESTED)
                 ),
                 timeout=pause,
-                timeout_summary="goods are due",
+                timeout_summary=f"Returned goods are due by {moment(due)}" if due else None,
             )
         except TimeoutError:
             return True
@@ -103,7 +107,7 @@ class ReturnWorkflow(HearsHolds):
         while self._state == ReturnState.REQUESTED:
             visit += 1
             answer = await carry_out(self._course, partial(self._answer, visit))
-            await self._perform(ReturnActivities.settle_return, answer.consent, "return.settle")
+            await self._perform(ReturnActivities.settle_return, answer.consent, "Settle what was decided")
         if visit:
             self._course.show(search_attributes.WAITING_FOR.value_unset(), search_attributes.DEADLINE.value_unset())
 
@@ -128,14 +132,14 @@ class ReturnWorkflow(HearsHolds):
     async def _apply(self, arrival: _Arrival) -> None:
         if arrival.kind == "approval.decided":
             word = Fact(self._about.order_no, arrival.inbox_id)
-            step = partial(self._course.local, ApprovalActivities.apply_decision, word, arrival.kind)
+            step = partial(self._course.local, ApprovalActivities.apply_decision, word, said(arrival.kind))
             heard = await carry_out(self._course, step)
             self._course.saw(heard)
             self._course.words_heard += heard.outcome == "effective"
             return
         fact = ReturnFact(self._about.order_no, self._about.return_no, arrival.inbox_id)
-        result = await self._perform(ReturnActivities.receive_return, fact, arrival.kind)
-        self._course.tell(f"{arrival.kind}: {result.outcome}")
+        result = await self._perform(ReturnActivities.receive_return, fact, said(arrival.kind))
+        self._course.tell(f"{said(arrival.kind)}: {result.outcome}")
         if result.granted:
             await give_back(self._course)
 

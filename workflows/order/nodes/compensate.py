@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options, search_attributes
 from workflows.order.course import Course
+from workflows.order.shown import hold_in_words
 from workflows.order.trouble import StepFailed, Trouble
 
 
@@ -63,7 +64,7 @@ async def _pause(course: Course, trouble: Trouble, pause: timedelta) -> None:
         await workflow.wait_condition(
             lambda: course.resolution is not None or not course.is_open(trouble.reason),
             timeout=pause,
-            timeout_summary=f"{trouble.reason}: next try",
+            timeout_summary=f"{hold_in_words(trouble.reason)}: next try",
         )
     chosen, course.resolution, course.trouble, course.held = course.resolution, None, None, False
     if chosen is not None:

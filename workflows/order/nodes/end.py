@@ -44,11 +44,12 @@ async def close(course: Course, result: str) -> StepResult:
         if found is not None:
             done = course.found(found)
         else:
-            done = course.saw(await course.local(OrderActivities.close_order, closed, f"close: {result}"))
+            done = course.saw(await course.local(OrderActivities.close_order, closed, f"Close the order: {result}"))
     except StepFailed:
         course.closing = False
         raise
-    course.tell(result)
+    course.tell_wait("Ended")
+    course.tell(f"Ended: {result}")
     course.show(
         search_attributes.WAITING_FOR.value_unset(),
         search_attributes.DEADLINE.value_unset(),

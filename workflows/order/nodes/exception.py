@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
 from workflows import search_attributes
 from workflows.order.contract import CancelRequest, ResolveRequest
 from workflows.order.course import LANE, Course
+from workflows.order.shown import hold_in_words
 from workflows.order.trouble import Trouble
 
 # Goods that come in are an answer by themselves: the order tries again without anybody's click.
@@ -32,7 +33,8 @@ async def run(course: Course, node: ExceptionNode) -> str:
     if not trouble.opened or node.sla is not None:
         await course.open_hold(trouble, node.sla)
         course.trouble = trouble = replace(trouble, opened=True)
-    course.tell(f"held: {trouble.reason}")
+    course.tell(f"Held: {hold_in_words(trouble.reason)}")
+    course.tell_wait(f"Held: {hold_in_words(trouble.reason, course.standing.escalates_at)}")
     course.show(search_attributes.HOLD.value_set([trouble.reason]), search_attributes.WAITING_FOR.value_set("a person"))
     course.held = True
     await workflow.wait_condition(lambda: course.resolution is not None or _is_answered(course, trouble))
@@ -92,7 +94,7 @@ async def _go_on(course: Course, trouble: Trouble, chosen: ResolveRequest | None
         # The frame takes the story down; until it does there is nothing left to do here.
         await asyncio.Event().wait()
     await course.settle(trouble, chosen.choice, chosen.actor, chosen.inbox_id)
-    course.tell(f"{chosen.choice} by {chosen.actor}")
+    course.tell(f"Hold settled: {chosen.choice}, by {chosen.actor}")
     match chosen.choice:
         case Choice.SKIP:
             return course.next_after(trouble.node) or trouble.node

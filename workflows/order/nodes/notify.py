@@ -12,5 +12,5 @@ from workflows.order.course import Course
 async def run(course: Course, node: NotifyNode) -> str:
     """The next node; the notice is queued."""
     note = NotifyInput(course.order_no, course.at, course.visit, node.event, node.audience, node.template)
-    course.saw(await course.local(OrderActivities.notify, note, f"notify {node.event}"))
+    course.saw(await course.local(OrderActivities.notify, note, f"Notify: {node.event}"))
     return node.next

@@ -8,8 +8,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.orders import NotifyInput, OrderActivities
     from domain.flow.nodes import WaitNode
     from domain.flow.vocabulary import HOLD_REASONS, compensation_of
+    from domain.flow.words import said
     from domain.order import has_happened
 
+from workflows.order import shown
 from workflows.order.course import Course
 from workflows.order.trouble import Trouble
 
@@ -52,17 +54,22 @@ async def _in_time(course: Course, node: WaitNode, deadline: datetime) -> bool:
             await workflow.wait_condition(
                 lambda: _moves_on(course, node),
                 timeout=pause,
-                timeout_summary=f"{node.event} until {moment:%m-%d %H:%M}",
+                timeout_summary=_named(node, moment, deadline),
             )
         except TimeoutError:
             if moment != deadline:
                 note = NotifyInput(course.order_no, course.at, course.visit, f"reminder.{node.event}")
-                course.saw(await course.local(OrderActivities.notify, note, f"remind of {node.event}"))
+                course.saw(await course.local(OrderActivities.notify, note, f"Remind: {said(node.event)}"))
         else:
             return True
     # A fact that is being applied may be the one, and does at once what it was waited for: nothing is undone beside it.
     await workflow.wait_condition(lambda: _moves_on(course, node) or not course.facts_under_way)
     return _moves_on(course, node)
+
+
+def _named(node: WaitNode, moment: datetime, deadline: datetime) -> str:
+    what = f"Wait for: {said(node.event)}, until {shown.moment(deadline)}"
+    return what if moment == deadline else f"{what}; reminder {shown.moment(moment)}"
 
 
 def _reminders(node: WaitNode, deadline: datetime) -> list[datetime]:
