@@ -61,7 +61,7 @@ class KeyRing:
         key_id = key_id_of(sealed)
         cipher, head = self._ciphers.get(key_id), _head(key_id)
         if cipher is None:
-            raise CannotDecrypt(f"no key {key_id} in the ring")
+            raise CannotDecrypt(f"the key {key_id} is none of those that are set")
         nonce, body = sealed[len(head) : len(head) + _NONCE], sealed[len(head) + _NONCE :]
         try:
             return cipher.decrypt(nonce, body, head + about)

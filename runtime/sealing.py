@@ -1,25 +1,20 @@
 """Payloads that are encrypted before they leave the process for Temporal, and opened when they come back.
 
 Off unless `ORDERFLOW_PAYLOAD_KEYS` is set. Each payload names the key that it was sealed with, so keys can be changed:
-new payloads take the current one, old ones are read with theirs for as long as the settings hold it. A payload that was
+new payloads take the first one, old ones are read with theirs for as long as the settings hold it. A payload that was
 never sealed is read as it is, so histories from before stay readable.
 """
 
-import base64
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-from runtime.settings import Settings
+from runtime.keyring import CannotDecrypt, KeyRing
+from runtime.settings import Settings, ring_of
 
 SEALED: Final = b"binary/encrypted"
-_CIPHER: Final = b"AES-256-GCM"
-_NONCE_BYTES: Final = 12
 
 
 class CannotOpen(Exception):
@@ -27,45 +22,31 @@ class CannotOpen(Exception):
 
 
 class Sealing(PayloadCodec):
-    """AES-256-GCM under named keys. The name of the key is authenticated with the payload."""
+    """AES-256-GCM under the keys of a ring."""
 
-    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
-        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
-        self._current = current
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Every payload sealed with the current key."""
-        return [self._seal(payload) for payload in payloads]
+        # The ring reads the name of the key in what it encrypted; this one is for people.
+        marks = {"encoding": SEALED, "encryption-key-id": self._keys.current.encode()}
+        return [Payload(metadata=marks, data=self._keys.encrypt(plain.SerializeToString())) for plain in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Every payload as it was. Raises CannotOpen."""
         return [self._open(payload) if _is_sealed(payload) else payload for payload in payloads]
 
-    def _seal(self, payload: Payload) -> Payload:
-        # At random, and a key is changed long before 2**32 payloads: that is how often the same one may be expected.
-        nonce, key_id = os.urandom(_NONCE_BYTES), self._current.encode()
-        sealed = self._ciphers[self._current].encrypt(nonce, payload.SerializeToString(), key_id)
-        marks = {"encoding": SEALED, "encryption-cipher": _CIPHER, "encryption-key-id": key_id}
-        return Payload(metadata=marks, data=nonce + sealed)
-
     def _open(self, payload: Payload) -> Payload:
-        key_id = payload.metadata["encryption-key-id"]
-        name = key_id.decode(errors="replace")
-        cipher = self._ciphers.get(name)
-        if cipher is None:
-            raise CannotOpen(f"a payload is sealed with the key {name}, which ORDERFLOW_PAYLOAD_KEYS does not hold")
         try:
-            opened = cipher.decrypt(payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], key_id)
-        except (InvalidTag, ValueError):
-            told = f"a payload does not open with the key {name}: it was sealed with another, or changed"
-            raise CannotOpen(told) from None
-        return Payload.FromString(opened)
+            return Payload.FromString(self._keys.decrypt(payload.data))
+        except CannotDecrypt as why:
+            raise CannotOpen(f"a payload does not open with ORDERFLOW_PAYLOAD_KEYS: {why}") from None
 
 
 def sealing(settings: Settings) -> Sealing | None:
     """What the settings say about encryption; None: payloads go as they are."""
-    keys = {key_id: base64.b64decode(key.get_secret_value()) for key_id, key in settings.payload_keys.items()}
-    return Sealing(keys, settings.sealing_key) if keys else None
+    return Sealing(ring_of(settings.payload_keys)) if settings.payload_keys else None
 
 
 def _is_sealed(payload: Payload) -> bool:

@@ -3,9 +3,8 @@
 Business masters (entities, accounts, prices) are data and not settings.
 """
 
-import base64
-import binascii
 import os
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -84,9 +83,9 @@ class Settings(BaseSettings):
     worker_build_id: str | None = Field(None, description="unset: the release")
     time_scale: float = Field(1.0, gt=0, le=1, description="spans of flows times this; demonstrations only")
     payload_keys: dict[str, SecretStr] = Field(
-        default_factory=dict, description="JSON: name to 32 bytes in base64; set: what goes to Temporal is encrypted"
+        default_factory=dict,
+        description="JSON: name to 32 bytes in base64, the first encrypts; set: what goes to Temporal is encrypted",
     )
-    payload_key: str | None = Field(None, description="the key for what is new; needed where there are several")
     temporal_ui_url: str | None = Field(None, description="where operators open the Web UI; orders link to it")
     ready_file: Path | None = Field(None, description="touched by a worker once it polls")
 
@@ -103,7 +102,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def refuse_what_cannot_work(self) -> Self:
-        problems = [*self._missing_addresses(), *self._unusable_data_keys(), *self._unusable_keys()]
+        problems = [*self._missing_addresses(), *self._unusable_keys()]
         if self.env == "prod":
             problems += self._unfit_for_production()
         if problems:
@@ -114,26 +113,14 @@ class Settings(BaseSettings):
     def logs_json(self) -> bool:
         return self.env == "prod" if self.log_json is None else self.log_json
 
-    @property
-    def sealing_key(self) -> str:
-        """The name of the key that new payloads are encrypted with; there must be one."""
-        return self.payload_key or next(iter(self.payload_keys))
-
     def masked(self) -> dict[str, Any]:
         """Every setting in force, JSON-ready, with `**********` for each secret that is set."""
         return self.model_dump(mode="json")
 
     @property
     def keyring(self) -> KeyRing:
-        """The keys of what is kept encrypted."""
-        return KeyRing.of({name: key.get_secret_value() for name, key in self.data_keys.items()})
-
-    def _unusable_data_keys(self) -> list[str]:
-        try:
-            _ = self.keyring
-        except UnusableKeys as unusable:
-            return [f"{PREFIX}DATA_KEYS: {unusable}"] if self.data_keys else []
-        return []
+        """The keys of what is kept encrypted in the database."""
+        return ring_of(self.data_keys)
 
     def _missing_addresses(self) -> list[str]:
         parties = {
@@ -147,17 +134,13 @@ class Settings(BaseSettings):
             if kind == "http" and not url
         ]
 
-    def _unusable_keys(self) -> list[str]:
-        problems = [
-            f"{PREFIX}PAYLOAD_KEYS: {name} must be 32 bytes in base64"
-            for name, key in self.payload_keys.items()
-            if not _is_aes_key(key.get_secret_value())
-        ]
-        if self.payload_key is None and len(self.payload_keys) > 1:
-            problems.append(f"{PREFIX}PAYLOAD_KEY must say which of {PREFIX}PAYLOAD_KEYS is for what is new")
-        if self.payload_key is not None and self.payload_key not in self.payload_keys:
-            problems.append(f"{PREFIX}PAYLOAD_KEY is none of {PREFIX}PAYLOAD_KEYS")
-        return problems
+    def _unusable_keys(self) -> Iterator[str]:
+        for name, keys in (("DATA_KEYS", self.data_keys), ("PAYLOAD_KEYS", self.payload_keys)):
+            try:
+                if keys:
+                    ring_of(keys)
+            except UnusableKeys as unusable:
+                yield f"{PREFIX}{name}: {unusable}"
 
     def _unfit_for_production(self) -> list[str]:
         problems = []
@@ -200,16 +183,14 @@ def unknown_variables() -> list[str]:
     return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
 
 
+def ring_of(keys: Mapping[str, SecretStr]) -> KeyRing:
+    """The ring of these keys. Raises UnusableKeys."""
+    return KeyRing.of({name: key.get_secret_value() for name, key in keys.items()})
+
+
 def _is_own_secret(secret: SecretStr | None) -> bool:
     value = secret.get_secret_value() if secret else ""
     return len(value) >= 16 and value != DEVELOPMENT_WEBHOOK_SECRET
-
-
-def _is_aes_key(text: str) -> bool:
-    try:
-        return len(base64.b64decode(text, validate=True)) == 32
-    except binascii.Error:
-        return False
 
 
 def _sentence(error: dict[str, Any]) -> str:

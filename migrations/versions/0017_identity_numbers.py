@@ -10,7 +10,7 @@ from runtime.keyring import KeyRing
 from runtime.settings import load_settings
 
 revision = '0017'
-down_revision = '0015'
+down_revision = '0016'
 branch_labels = None
 depends_on = None
 

@@ -12,6 +12,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from console.app import create_app
 from domain.flow.vocabulary import Role
+from runtime.keyring import KeyRing
 from runtime.sealing import Sealing
 from store import logins
 from tests.api.conftest import Api, opened
@@ -36,7 +37,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
 
 
 async def sealed(key: bytes = KEY) -> dict[str, Any]:
-    found: dict[str, Any] = MessageToDict(Payloads(payloads=await Sealing({"k1": key}, "k1").encode([PLAIN])))
+    found: dict[str, Any] = MessageToDict(Payloads(payloads=await Sealing(KeyRing({"k1": key})).encode([PLAIN])))
     return found
 
 
@@ -82,7 +83,7 @@ async def test_what_cannot_be_opened_says_which_key_is_missing_or_wrong(visit: V
     browser = await visit("admin").log_in()
     answer = await browser.http.post(DECODE, json=await sealed(os.urandom(32)))
     assert (answer.status_code, answer.json()["code"]) == (422, "payload_sealed")
-    assert "does not open with the key k1" in answer.json()["detail"]
+    assert "not encrypted under the key k1" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [b"7", b'{"payloads": "no"}', b'{"other": 1}', b"not json"])

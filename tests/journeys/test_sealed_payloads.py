@@ -41,10 +41,10 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(open_dir: Path) -> Iterator[Town]:
-    data, old, both = open_dir / "sealed", {"k1": OLD}, {"k1": OLD, "k2": NEW}
+    data, old, both = open_dir / "sealed", {"k1": OLD}, {"k2": NEW, "k1": OLD}
     with live_stack(data, payload_keys=json.dumps(old)) as before:
         ended, waiting = asyncio.run(_first_orders(before))
-    with live_stack(data, payload_keys=json.dumps(both), payload_key="k2") as after:
+    with live_stack(data, payload_keys=json.dumps(both)) as after:
         asyncio.run(_go_on(after, waiting))
         yield Town(after, data, ended, waiting)
 
