@@ -10,6 +10,8 @@ from domain.allocation import Allocation
 from domain.costing import Holding
 from domain.errors import DomainError
 from models.columns import now
+from runtime.database import LATER
+from store import whole
 
 
 class StockNotReserved(DomainError):
@@ -105,7 +107,7 @@ async def ship(
 async def _leave(session: AsyncSession, order_no: str, shipment_no: str, units: Sequence[Allocation]) -> dict[str, int]:
     where = {"skus": [one.sku for one in units], "warehouses": [one.warehouse for one in units]}
     # Twice: the first waits for the locks, only the second is sure to read what was committed meanwhile.
-    await session.execute(_LOCK_LEVELS, where)
+    await session.execute(_LOCK_LEVELS, where, execution_options=LATER)
     locked = (await session.execute(_LOCK_LEVELS, where)).all()
     holdings = {(row.sku, row.warehouse): Holding(row.on_hand, row.value_minor) for row in locked}
     costs: dict[str, int] = {}
@@ -124,5 +126,8 @@ async def _leave(session: AsyncSession, order_no: str, shipment_no: str, units: 
             "costs": [costs[one.line_id] for one in units],
             "at": now(),
         },
+        execution_options=LATER,
     )
+    for one in units:
+        whole.count(session, order_no, one.line_id, shipped=one.quantity)
     return costs

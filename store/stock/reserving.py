@@ -9,6 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.allocation import Allocation, Shortage, WantedLine, allocate
 from models.columns import now
+from runtime.database import LATER
+from store import whole
 
 # The first attempt reads without a lock, the second on levels it has locked: a third never comes.
 _ATTEMPTS = 2
@@ -127,7 +129,7 @@ async def _take(
     session: AsyncSession, order_no: str, chosen: Sequence[Allocation], expires_at: datetime | None
 ) -> dict[tuple[str, str], int] | None:
     """None: all of it is taken. Otherwise nothing is, and these are the units left in levels that are now locked."""
-    await session.execute(_LOCK, {"skus": [one.sku for one in chosen]})
+    await session.execute(_LOCK, {"skus": [one.sku for one in chosen]}, execution_options=LATER)
     rows = (
         await session.execute(
             _TAKE,
@@ -142,7 +144,11 @@ async def _take(
             },
         )
     ).all()
-    return None if rows[0].won else {(row.sku, row.warehouse): row.available for row in rows if row.sku is not None}
+    if not rows[0].won:
+        return {(row.sku, row.warehouse): row.available for row in rows if row.sku is not None}
+    for one in chosen:
+        whole.count(session, order_no, one.line_id, allocated=one.quantity)
+    return None
 
 
 def units_by_warehouse(allocations: Sequence[Allocation]) -> dict[str, dict[str, int]]:
@@ -185,6 +191,7 @@ async def release_all(session: AsyncSession, order_nos: Sequence[str]) -> dict[s
     released: dict[str, list[Allocation]] = {}
     for row in await session.execute(_RELEASE, {"order_nos": list(order_nos), "at": now()}):
         released.setdefault(row.order_no, []).append(Allocation(row.line_id, row.sku, row.warehouse, row.quantity))
+        whole.count(session, row.order_no, row.line_id, allocated=-row.quantity)
     return released
 
 
@@ -225,7 +232,10 @@ async def release_units(session: AsyncSession, order_no: str, units: Sequence[Al
             "quantities": [one.quantity for one in units],
             "at": now(),
         },
+        execution_options=LATER,
     )
+    for one in units:
+        whole.count(session, order_no, one.line_id, allocated=-one.quantity)
 
 
 async def reservations(session: AsyncSession, order_no: str) -> list[Allocation]:
