@@ -31,6 +31,7 @@ from models.columns import now
 from models.invoice import Invoice
 from models.order import Order
 from runtime.database import Sessions
+from runtime.sessions import before_asking_others
 from store import events, holds, invoices, journal, orders
 from store.events import Event
 from store.holds import Reason
@@ -84,6 +85,7 @@ class InvoiceActivities:
             result, request = await self._draft(step)
             if request is None:
                 return result
+            await before_asking_others()
             answer = await self._provider.query(request.key) if request.asked_before else None
             if answer is None:
                 answer = await self._provider.issue(request.draft, request.key)
@@ -142,6 +144,7 @@ class InvoiceActivities:
 
     async def _credit_all(self, step: Step, *, whole: bool) -> StepResult:
         while (request := await self._draft_credit(step, whole=whole)) is not None:
+            await before_asking_others()
             answer = await self._provider.query(request.key) if request.asked_before else None
             if answer is None:
                 answer = await self._provider.red(request.original, request.lines, request.reason, request.key)

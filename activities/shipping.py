@@ -19,6 +19,7 @@ from models.columns import now
 from models.order import Order
 from models.shipping import Shipment
 from runtime.database import Sessions
+from runtime.sessions import before_asking_others
 from store import changing, events, holds, inbox, orders, shipping, stock
 from store.events import Event
 from store.holds import Reason
@@ -161,6 +162,7 @@ class ShippingActivities:
 
     async def _ask(self, label: LabelRequest) -> Booking:
         """The label with this key: looked up first where an earlier try may have made it and lost the answer."""
+        await before_asking_others()
         booking = await self._carrier.find(label.key) if label.asked_before else None
         return booking or await self._carrier.book(label.consignment, label.key)
 
@@ -196,6 +198,7 @@ class ShippingActivities:
             return StepResult(await orders.standing(session, step.order_no, last=True), held="carrier_refused")
 
     async def _void(self, step: Step, shipment_no: str, key: str) -> StepResult:
+        await before_asking_others()
         try:
             await self._carrier.void(key)
         except AlreadyCollected:
