@@ -107,7 +107,7 @@ class ShippingActivities:
         """
         with translated():
             async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, fact.order_no)
+                order = await orders.lock(session, fact.order_no, fact.inbox_id)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
                 if message is None or message.kind != "parcel.scanned":
                     await events.record_forged(session, order, fact.inbox_id)

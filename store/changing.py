@@ -7,6 +7,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.changing import OrderChange
+from store.whole import Question
+
+_DEARER = Question("SELECT 1 FROM order_changes WHERE order_no = %(order_no)s AND balance_minor > 0 LIMIT 1")
 
 
 async def find(session: AsyncSession, order_no: str, change_id: str) -> OrderChange | None:
@@ -22,11 +25,7 @@ async def of_order(session: AsyncSession, order_no: str) -> Sequence[OrderChange
 
 async def asked_for_more(session: AsyncSession, order_no: str) -> bool:
     """Whether a change made the order dearer after it had been paid."""
-    found = await session.execute(
-        text("SELECT 1 FROM order_changes WHERE order_no = :order_no AND balance_minor > 0 LIMIT 1"),
-        {"order_no": order_no},
-    )
-    return found.first() is not None
+    return bool(await _DEARER.answer(session, order_no))
 
 
 async def free_units(session: AsyncSession, skus: Iterable[str]) -> dict[str, int]:

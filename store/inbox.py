@@ -14,14 +14,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
 from models.columns import now
-from models.inbox import InboxMessage
+from models.inbox import LARGEST_ID, InboxMessage
 from runtime.database import LATER
 
 # Long enough for a hand-over that is under way in another process to end first.
 _LEASE = timedelta(seconds=15)
 STRAY_AFTER = timedelta(hours=24)
 """A message that has waited so long for its order is for people to look into."""
-_LARGEST_ID = 2**63 - 1
 WAKE_UPS = ("stock.replenished", "order.adjusted")
 """Messages that say nothing but that the order should look again."""
 # What people ask of a running order with an update. A message of another kind is not theirs to use up.
@@ -119,7 +118,7 @@ async def find(session: AsyncSession, source: str, message_id: str) -> InboxMess
 
 async def of_order(session: AsyncSession, inbox_id: int, order_no: str) -> InboxMessage | None:
     """The order's message, or None: then whoever named it did not come through our door."""
-    if not 0 < inbox_id <= _LARGEST_ID:
+    if not 0 < inbox_id <= LARGEST_ID:
         return None
     message = await session.get(InboxMessage, inbox_id)
     return message if message is not None and message.order_no == order_no else None

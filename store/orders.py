@@ -12,6 +12,7 @@ from domain.errors import DomainError
 from domain.order import Axes, Figures, Standing, axes_of, has_happened
 from domain.payment_plan import PaymentPlan
 from models.approval import Approval
+from models.inbox import LARGEST_ID
 from models.order import Order, OrderHold, OrderLine
 from models.payment import Refund
 from models.shipping import Shipment
@@ -25,12 +26,12 @@ class OrderNotFound(DomainError):
     code = "order_not_found"
 
 
-async def lock(session: AsyncSession, order_no: str) -> Order:
+async def lock(session: AsyncSession, order_no: str, inbox_id: int = 0) -> Order:
     """The order's row, locked until the transaction ends: one step at a time per order. Raises OrderNotFound.
 
-    All that hangs on it has been read with it (`store/whole.py`).
+    All that hangs on it has been read with it (`store/whole.py`), and the message of this number.
     """
-    order = await whole.lock(session, order_no)
+    order = await whole.lock(session, order_no, inbox_id if 0 < inbox_id <= LARGEST_ID else 0)
     if order is None:
         raise OrderNotFound(order_no=order_no)
     return order

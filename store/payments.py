@@ -8,10 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.order import Lifecycle
 from domain.posting.roles import PaymentCategory
+from models.masters import PaymentMethod
 from models.order import Order
 from models.payment import Payment, Refund
 from models.refunding import GrantedRefund
 from store import whole
+from store.whole import Question
 
 APPLIED = "applied"
 """Counts towards the order and is in its books."""
@@ -43,14 +45,15 @@ class Booked:
     undone: bool
 
 
-_BOOKS = text("""
+_BOOKS = Question("""
 SELECT (SELECT coalesce(sum(CASE l.side WHEN 'Dr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
         FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
-        WHERE e.voucher_no = :voucher_no AND l.role = 'rounding' AND e.currency = :currency) AS written_off,
+        WHERE e.voucher_no = o.voucher_no AND l.role = 'rounding' AND e.currency = o.currency) AS written_off,
        (SELECT coalesce(sum(CASE l.side WHEN 'Cr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
         FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
-        WHERE e.voucher_no = :voucher_no AND l.role = 'forfeited_deposit' AND e.currency = :currency) AS forfeited,
-       EXISTS (SELECT 1 FROM journal_entries WHERE event_key = :undone_key) AS undone
+        WHERE e.voucher_no = o.voucher_no AND l.role = 'forfeited_deposit' AND e.currency = o.currency) AS forfeited,
+       EXISTS (SELECT 1 FROM journal_entries WHERE event_key = 'sale_undone/' || o.order_no) AS undone
+FROM orders o WHERE o.order_no = %(order_no)s
 """)
 
 
@@ -61,12 +64,7 @@ def undone_key(order_no: str) -> str:
 
 async def booked(session: AsyncSession, order: Order) -> Booked:
     """What the books know of the order's money, this transaction's own changes included."""
-    asked = {
-        "voucher_no": order.voucher_no,
-        "currency": order.currency,
-        "undone_key": undone_key(order.order_no),
-    }
-    row = (await session.execute(_BOOKS, asked)).one()
+    books = (await _BOOKS.answer(session, order.order_no))[0]
     known = await of_order(session, order.order_no)
     applied = {payment.payment_id: payment.amount_minor for payment in known if payment.state == APPLIED}
     refunds = await whole.rows(session, Refund, order.order_no)
@@ -74,20 +72,22 @@ async def booked(session: AsyncSession, order: Order) -> Booked:
     grants = await whole.rows(session, GrantedRefund, order.order_no)
     compensated_minor = sum(grant.compensation_minor - grant.absorbed_minor for grant in grants)
     return Booked(
-        settled_minor=sum(applied.values()) - approved_minor + compensated_minor - int(row.forfeited),
-        written_off_minor=int(row.written_off),
-        forfeited_minor=int(row.forfeited),
-        undone=bool(row.undone) or order.lifecycle in _UNDONE,
+        settled_minor=sum(applied.values()) - approved_minor + compensated_minor - int(books["forfeited"]),
+        written_off_minor=int(books["written_off"]),
+        forfeited_minor=int(books["forfeited"]),
+        undone=bool(books["undone"]) or order.lifecycle in _UNDONE,
     )
+
+
+def forget_books(session: AsyncSession) -> None:
+    """To be called by whoever posts."""
+    _BOOKS.forget(session)
 
 
 async def category_of(session: AsyncSession, method: str) -> PaymentCategory | None:
     """The category under which the method is known; None: nobody has said, and it must not be guessed."""
-    known = await session.execute(
-        text("SELECT category FROM payment_methods WHERE method = :method"), {"method": method}
-    )
-    category = known.scalar_one_or_none()
-    return PaymentCategory(category) if category in _CATEGORIES else None
+    known = await session.get(PaymentMethod, method)
+    return PaymentCategory(known.category) if known is not None and known.category in _CATEGORIES else None
 
 
 async def find(session: AsyncSession, order_no: str, payment_id: str) -> Payment | None:

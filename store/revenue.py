@@ -1,12 +1,12 @@
 """What was delivered and is not in the books yet, and which units invoices name already."""
 
-from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.shipping import ParcelStatus
 from models.columns import now
 from models.shipping import Shipment
 from store import invoices, whole
+from store.whole import Question
 
 RECOGNISED = "revenue.recognised"
 
@@ -16,13 +16,13 @@ def message_id(shipment_no: str) -> str:
     return f"revenue/{shipment_no}"
 
 
-_TOLD = text("SELECT message_id FROM order_events WHERE order_no = :order_no AND kind = :kind")
+_TOLD = Question("SELECT message_id FROM order_events WHERE order_no = %(order_no)s AND kind = 'revenue.recognised'")
 
 
 async def due(session: AsyncSession, order_no: str) -> list[Shipment]:
     """The order's delivered shipments whose revenue nothing tells of yet, the first delivered one first."""
     arrived = [one for one in await whole.rows(session, Shipment, order_no) if one.status == ParcelStatus.DELIVERED]
-    told = (await session.execute(_TOLD, {"order_no": order_no, "kind": RECOGNISED})).scalars().all() if arrived else ()
+    told = {row["message_id"] for row in await _TOLD.answer(session, order_no)} if arrived else ()
     due = [shipment for shipment in arrived if message_id(shipment.shipment_no) not in told]
     return sorted(due, key=lambda shipment: (shipment.delivered_at or now(), shipment.shipment_no))
 

@@ -4,8 +4,9 @@ Nobody else changes the rows of an order that is locked. So whoever has locked i
 to know of them; whoever has not asks the database.
 """
 
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from sqlalchemy import Table, inspect
 from sqlalchemy.dialects.postgresql import psycopg
@@ -15,8 +16,9 @@ from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.approval import Approval
+from models.inbox import InboxMessage
 from models.invoice import Invoice, InvoiceLine
-from models.masters import Customer, LegalEntity, Product
+from models.masters import Customer, LegalEntity, PaymentMethod, Product
 from models.order import Order, OrderHold, OrderLine
 from models.payment import Payment, Refund
 from models.refunding import GrantedRefund
@@ -40,24 +42,70 @@ _PARTS: Final[tuple[type[SQLModel], ...]] = (
 _MASTERS: Final[tuple[tuple[type[SQLModel], str], ...]] = (
     (LegalEntity, "entity_id = (SELECT o.entity_id FROM orders o WHERE o.order_no = %(order_no)s)"),
     (Customer, "customer_id = (SELECT o.customer_id FROM orders o WHERE o.order_no = %(order_no)s)"),
+    (PaymentMethod, "method = (SELECT o.payment_method FROM orders o WHERE o.order_no = %(order_no)s)"),
     (Product, "sku IN (SELECT l.sku FROM order_lines l WHERE l.order_no = %(order_no)s)"),
 )
 _WHOLE: Final = "whole orders"
+_ANSWERS: Final = "answers"
 
 T = TypeVar("T", bound=SQLModel)
 
 
-async def lock(session: AsyncSession, order_no: str) -> Order | None:
-    """The order's row, locked until the transaction ends, and all of its rows in the session; None: there is none."""
+class Question:
+    """Something about one order that is asked along with its lock, `%(order_no)s`, because a step will want to know."""
+
+    _all: ClassVar[list["Question"]] = []
+
+    def __init__(self, sql: str, *, lasting: bool = False) -> None:
+        """`lasting`: nobody who asks changes the answer, so it may be used again."""
+        self._sql = sql
+        self._lasting = lasting
+        self._all.append(self)
+
+    async def answer(self, session: AsyncSession, order_no: str) -> list[dict[str, Any]]:
+        """The rows: those that came with the lock, once; whoever asks again asks the database."""
+        answers = session.info.get(_ANSWERS, {})
+        known: list[dict[str, Any]] | None = answers.get((order_no, self))
+        if known is not None and has(session, order_no):
+            if not self._lasting:
+                del answers[order_no, self]
+            return known
+        return (await ask_together(session, [self._sql], {"order_no": order_no}))[0]
+
+    def forget(self, session: AsyncSession) -> None:
+        """To be called by whoever changes the answer."""
+        answers = session.info.get(_ANSWERS, {})
+        for key in [key for key in answers if key[1] is self]:
+            del answers[key]
+
+    @classmethod
+    async def ask_all(
+        cls, session: AsyncSession, before: Sequence[str], asked: dict[str, Any]
+    ) -> list[list[dict[str, Any]]]:
+        """The answers to what is asked `before`; those to all questions are kept in the session."""
+        answers = await ask_together(session, [*before, *(one._sql for one in cls._all)], asked)
+        kept = session.info.setdefault(_ANSWERS, {})
+        kept.update(
+            {(asked["order_no"], one): rows for one, rows in zip(cls._all, answers[len(before) :], strict=True)}
+        )
+        return answers[: len(before)]
+
+
+async def lock(session: AsyncSession, order_no: str, inbox_id: int = 0) -> Order | None:
+    """The order's row, locked until the transaction ends, and all of its rows in the session; None: there is none.
+
+    So is the message of this number.
+    """
     if has(session, order_no):
         return await session.get(Order, order_no)
     asked: list[tuple[type[SQLModel], str]] = [(Order, "order_no = %(order_no)s FOR UPDATE")]
     asked += [(part, "order_no = %(order_no)s") for part in _PARTS]
     asked += _MASTERS
+    if inbox_id:
+        asked.append((InboxMessage, "inbox_id = %(inbox_id)s"))
     # One statement each: only what is asked behind the lock is sure to see what was committed by whoever had it before.
-    answers = await ask_together(
-        session, [f"{_columns(kind)} WHERE {where}" for kind, where in asked], {"order_no": order_no}
-    )
+    statements = [f"{_columns(kind)} WHERE {where}" for kind, where in asked]
+    answers = await Question.ask_all(session, statements, {"order_no": order_no, "inbox_id": inbox_id})
     kinds = [kind for kind, _ in asked]
     found = [_known(session, kind, row) for kind, rows in zip(kinds, answers, strict=True) for row in rows]
     if not answers[0]:
