@@ -204,7 +204,7 @@ async def _has_accounts(session: AsyncSession, context: PostingContext, entries:
     if context.order_no is None or not whole.has(session, context.order_no):
         return False
     entity = await session.get_one(LegalEntity, context.entity_id)
-    day = context.event_at.astimezone(ZoneInfo(entity.time_zone)).date()
+    day = context.event_at.astimezone(ZoneInfo(entity.time_zone)).date().isoformat()
     since = {row["role"]: row["since"] for row in await _ACCOUNTS.answer(session, context.order_no)}
     roles = {line.role.value for entry in entries for line in entry.lines}
     return all(role in since and since[role] <= day for role in roles)

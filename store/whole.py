@@ -4,12 +4,16 @@ Nobody else changes the rows of an order that is locked. So whoever has locked i
 to know of them; whoever has not asks the database.
 """
 
-from collections.abc import Sequence
-from functools import cache
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache, partial
 from typing import Any, ClassVar, Final, TypeVar
 
-from sqlalchemy import Table, inspect
-from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy import Date, DateTime, Numeric, Table, Text, cast, inspect
+from sqlalchemy import select as sqlalchemy_select
+from sqlalchemy.dialects.postgresql import ARRAY, psycopg
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel, select
@@ -38,13 +42,20 @@ _PARTS: Final[tuple[type[SQLModel], ...]] = (
     Invoice,
     InvoiceLine,
 )
-# What the masters say of who sells, who buys, and what.
-_MASTERS: Final[tuple[tuple[type[SQLModel], str], ...]] = (
+_ASKED: Final[tuple[tuple[type[SQLModel], str], ...]] = (
+    *((part, "order_no = %(order_no)s") for part in _PARTS),
+    (InboxMessage, "inbox_id = %(inbox_id)s"),
+    # What the masters say of who sells, who buys, and what.
     (LegalEntity, "entity_id = (SELECT o.entity_id FROM orders o WHERE o.order_no = %(order_no)s)"),
     (Customer, "customer_id = (SELECT o.customer_id FROM orders o WHERE o.order_no = %(order_no)s)"),
     (PaymentMethod, "method = (SELECT o.payment_method FROM orders o WHERE o.order_no = %(order_no)s)"),
     (Product, "sku IN (SELECT l.sku FROM order_lines l WHERE l.order_no = %(order_no)s)"),
 )
+_READERS: Final[dict[type, Callable[[Any], Any]]] = {
+    DateTime: datetime.fromisoformat,
+    Date: date.fromisoformat,
+    Numeric: Decimal,
+}
 _WHOLE: Final = "whole orders"
 _ANSWERS: Final = "answers"
 
@@ -52,15 +63,18 @@ T = TypeVar("T", bound=SQLModel)
 
 
 class Question:
-    """Something about one order that is asked along with its lock, `%(order_no)s`, because a step will want to know."""
+    """Something about one order that is asked along with its lock, `%(order_no)s`, because a step will want to know.
 
-    _all: ClassVar[list["Question"]] = []
+    Answers are rows as JSON has them: a day is its text.
+    """
+
+    every: ClassVar[list["Question"]] = []
 
     def __init__(self, sql: str, *, lasting: bool = False) -> None:
         """`lasting`: nobody who asks changes the answer, so it may be used again."""
-        self._sql = sql
+        self.sql = sql
         self._lasting = lasting
-        self._all.append(self)
+        self.every.append(self)
 
     async def answer(self, session: AsyncSession, order_no: str) -> list[dict[str, Any]]:
         """The rows: those that came with the lock, once; whoever asks again asks the database."""
@@ -70,25 +84,14 @@ class Question:
             if not self._lasting:
                 del answers[order_no, self]
             return known
-        return (await ask_together(session, [self._sql], {"order_no": order_no}))[0]
+        (row,) = (await ask_together(session, [_in_one([self.sql])], {"order_no": order_no}))[0]
+        return _read(row)[0]
 
     def forget(self, session: AsyncSession) -> None:
         """To be called by whoever changes the answer."""
         answers = session.info.get(_ANSWERS, {})
         for key in [key for key in answers if key[1] is self]:
             del answers[key]
-
-    @classmethod
-    async def ask_all(
-        cls, session: AsyncSession, before: Sequence[str], asked: dict[str, Any]
-    ) -> list[list[dict[str, Any]]]:
-        """The answers to what is asked `before`; those to all questions are kept in the session."""
-        answers = await ask_together(session, [*before, *(one._sql for one in cls._all)], asked)
-        kept = session.info.setdefault(_ANSWERS, {})
-        kept.update(
-            {(asked["order_no"], one): rows for one, rows in zip(cls._all, answers[len(before) :], strict=True)}
-        )
-        return answers[: len(before)]
 
 
 async def lock(session: AsyncSession, order_no: str, inbox_id: int = 0) -> Order | None:
@@ -98,21 +101,61 @@ async def lock(session: AsyncSession, order_no: str, inbox_id: int = 0) -> Order
     """
     if has(session, order_no):
         return await session.get(Order, order_no)
-    asked: list[tuple[type[SQLModel], str]] = [(Order, "order_no = %(order_no)s FOR UPDATE")]
-    asked += [(part, "order_no = %(order_no)s") for part in _PARTS]
-    asked += _MASTERS
-    if inbox_id:
-        asked.append((InboxMessage, "inbox_id = %(inbox_id)s"))
-    # One statement each: only what is asked behind the lock is sure to see what was committed by whoever had it before.
-    statements = [f"{_columns(kind)} WHERE {where}" for kind, where in asked]
-    answers = await Question.ask_all(session, statements, {"order_no": order_no, "inbox_id": inbox_id})
-    kinds = [kind for kind, _ in asked]
-    found = [_known(session, kind, row) for kind, rows in zip(kinds, answers, strict=True) for row in rows]
-    if not answers[0]:
+    # Two statements: only what is asked behind the lock is sure to see what was committed by whoever had it before.
+    locking, everything = _statements(len(Question.every))
+    locked, (row,) = await ask_together(session, [locking, everything], {"order_no": order_no, "inbox_id": inbox_id})
+    if not locked:
         return None
+    answers = _read(row)
+    found: list[SQLModel] = [_known(session, Order, locked[0])]
+    for (kind, _), rows in zip(_ASKED, answers, strict=False):
+        found += [_known(session, kind, _typed(kind, row)) for row in rows]
+    kept = session.info.setdefault(_ANSWERS, {})
+    for question, rows in zip(Question.every, answers[len(_ASKED) :], strict=True):
+        kept[order_no, question] = rows
     # The session itself keeps only those that were changed.
     session.info.setdefault(_WHOLE, {})[order_no] = (session.sync_session.get_transaction(), found)
     return await session.get(Order, order_no)
+
+
+@cache
+def _statements(questions: int) -> tuple[str, str]:
+    of_tables = [f"{_columns(kind, exact=True)} WHERE {where}" for kind, where in _ASKED]
+    of_questions = [question.sql for question in Question.every[:questions]]
+    return f"{_columns(Order)} WHERE order_no = %(order_no)s FOR UPDATE", _in_one(of_tables + of_questions)
+
+
+def _in_one(statements: Sequence[str]) -> str:
+    # All of it is our own text.
+    rows = ", ".join(f"(SELECT json_agg(t) FROM ({statement}) t)" for statement in statements)  # noqa: S608
+    return f"SELECT CAST(json_build_array({rows}) AS text) AS found"
+
+
+def _read(row: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    return [rows or [] for rows in json.loads(row["found"])]
+
+
+def _typed(kind: type[SQLModel], row: dict[str, Any]) -> dict[str, Any]:
+    """The row as the driver would have read it, and not as JSON has it."""
+    for name, read in _readers(kind):
+        if row[name] is not None:
+            row[name] = read(row[name])
+    return row
+
+
+@cache
+def _readers(kind: type[SQLModel]) -> Sequence[tuple[str, Callable[[Any], Any]]]:
+    found: list[tuple[str, Callable[[Any], Any]]] = []
+    for column in inspect(kind).local_table.columns:
+        is_list = isinstance(column.type, ARRAY)
+        read = _READERS.get(type(column.type.item_type if is_list else column.type))
+        if read is not None:
+            found.append((column.name, partial(_each, read) if is_list else read))
+    return found
+
+
+def _each(read: Callable[[Any], Any], texts: list[Any]) -> list[Any]:
+    return [read(text) for text in texts]
 
 
 def has(session: AsyncSession, order_no: str) -> bool:
@@ -152,6 +195,11 @@ def _known(session: AsyncSession, kind: type[T], row: dict[str, Any]) -> T:
 
 
 @cache
-def _columns(kind: type[SQLModel]) -> str:
+def _columns(kind: type[SQLModel], *, exact: bool = False) -> str:
+    """`exact`: fractions as text, which JSON would round."""
     table: Table = inspect(kind).local_table
-    return str(table.select().compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]
+    columns = [
+        cast(column, Text).label(column.name) if exact and type(column.type) is Numeric else column
+        for column in table.columns
+    ]
+    return str(sqlalchemy_select(*columns).compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]

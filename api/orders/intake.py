@@ -95,7 +95,7 @@ class Intake:
         async with self.sessions() as session, session.begin():
             placed = await placing.place(session, draft, message, await self.flows.get(session, draft))
         if not placed.repeated:
-            send(self.hand_over, placed.inbox_id, message)
+            send(self.hand_over, placed.inbox_id, message, placed.start)
         return placed
 
 
