@@ -6,6 +6,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+_TOLD = (
+    "order_no", "seq", "kind", "actor", "on_behalf_of", "source", "intake", "message_id", "node", "flow_key",
+    "flow_version", "before", "after", "data",
+)  # fmt: skip
+
 
 def genesis(order_no: str) -> bytes:
     """What the first event of the order is chained to."""
@@ -18,6 +23,16 @@ def sealed(reason: str, salt: bytes) -> bytes:
     The words may be about a person and may have to go one day; without the salt nobody can guess them from the seal.
     """
     return sha256(salt + reason.encode()).digest()
+
+
+def told_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an event's row enters the chain."""
+    seal: bytes | None = event["reason_seal"]
+    return {name: event[name] for name in _TOLD} | {
+        "reason_seal": None if seal is None else seal.hex(),
+        "at": moment_text(event["at"]),
+        "prev_hash": event["prev_hash"].hex(),
+    }
 
 
 def link(told: Mapping[str, Any]) -> bytes:

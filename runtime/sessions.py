@@ -31,7 +31,12 @@ class PlainAsyncSession(AsyncSession):
     """SQLModel calls `execute` deprecated in favour of `exec`, which takes no textual SQL; most of ours is textual."""
 
     sync_session_class = _PlainSession
-    execute = sqlalchemy_asyncio.AsyncSession.execute
+
+    async def execute(self, statement: Any, params: Any = None, **how: Any) -> Any:
+        """The answer to any kind of SQL. What it asks about sees what the session's rows have become."""
+        if not how.get("execution_options", {}).get("later"):
+            await self.flush()
+        return await sqlalchemy_asyncio.AsyncSession.execute(self, statement, params, **how)
 
 
 class _SharedSession(PlainAsyncSession):

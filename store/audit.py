@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import RowMapping, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.chain import genesis, link, moment_text, sealed
+from domain.chain import genesis, link, sealed, told_of
 from models.audit import AuditAnchor
 
 _PAGE = 2_000
@@ -77,7 +76,7 @@ def flaws_of(story: Story) -> list[Flaw]:
             found.append(Flaw(story.order_no, seq, "inserted", "a second event of this number"))
         elif event["prev_hash"] != previous:
             found.append(Flaw(story.order_no, seq, "unchained", "does not follow the event before it"))
-        if event["hash"] != link(_told(event)):
+        if event["hash"] != link(told_of(dict(event))):
             found.append(Flaw(story.order_no, seq, "altered", "the event is not what was written"))
         if not _reason_holds(event) and not (event["reason"] is None and seq in erased):
             found.append(Flaw(story.order_no, seq, "altered", "the reason is not what was written"))
@@ -90,17 +89,6 @@ def flaws_of(story: Story) -> list[Flaw]:
         more = f"the order had {story.last_event_seq} events"
         found.append(Flaw(story.order_no, story.last_event_seq + 1, "inserted", more))
     return found
-
-
-def _told(event: RowMapping) -> dict[str, Any]:
-    names = ("order_no", "seq", "kind", "actor", "on_behalf_of", "source", "intake", "message_id", "node")
-    more = ("flow_key", "flow_version", "before", "after", "data")
-    seal = event["reason_seal"]
-    return {name: event[name] for name in names + more} | {
-        "reason_seal": None if seal is None else seal.hex(),
-        "at": moment_text(event["at"]),
-        "prev_hash": event["prev_hash"].hex(),
-    }
 
 
 def _reason_holds(event: RowMapping) -> bool:

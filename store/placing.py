@@ -17,7 +17,7 @@ from domain.order_number import order_number
 from domain.pricing import OrderLineValue, PricedLine, PricedOrder
 from models.columns import now
 from models.order import Order, OrderLine, OrderSource
-from store import events, facts, inbox, series
+from store import events, facts, inbox, series, whole
 from store.defaults import ENTITY
 from store.events import Event
 from store.inbox import Incoming, Start
@@ -108,6 +108,7 @@ async def place(
         # Nobody has named a day: the balance may be paid from the first moment on.
         order.balance_opens_at = received_at
     session.add(order)
+    whole.made(session, order.order_no)
     await session.flush()
     lines = _lines(draft)
     session.add_all(lines)

@@ -78,14 +78,19 @@ class Question:
 
     async def answer(self, session: AsyncSession, order_no: str) -> list[dict[str, Any]]:
         """The rows: those that came with the lock, once; whoever asks again asks the database."""
-        answers = session.info.get(_ANSWERS, {})
-        known: list[dict[str, Any]] | None = answers.get((order_no, self))
-        if known is not None and has(session, order_no):
-            if not self._lasting:
-                del answers[order_no, self]
+        known = self.known(session, order_no)
+        if known is not None:
             return known
         (row,) = (await ask_together(session, [_in_one([self.sql])], {"order_no": order_no}))[0]
         return _read(row)[0]
+
+    def known(self, session: AsyncSession, order_no: str) -> list[dict[str, Any]] | None:
+        """The rows that came with the lock; None: they did not, or may have changed since."""
+        answers = session.info.get(_ANSWERS, {})
+        known: list[dict[str, Any]] | None = answers.get((order_no, self)) if has(session, order_no) else None
+        if known is not None and not self._lasting:
+            del answers[order_no, self]
+        return known
 
     def forget(self, session: AsyncSession) -> None:
         """To be called by whoever changes the answer."""
@@ -156,6 +161,11 @@ def _readers(kind: type[SQLModel]) -> Sequence[tuple[str, Callable[[Any], Any]]]
 
 def _each(read: Callable[[Any], Any], texts: list[Any]) -> list[Any]:
     return [read(text) for text in texts]
+
+
+def made(session: AsyncSession, order_no: str) -> None:
+    """To be called by the transaction that makes the order: all of its rows are in the session."""
+    session.info.setdefault(_WHOLE, {})[order_no] = (session.sync_session.get_transaction(), [])
 
 
 def has(session: AsyncSession, order_no: str) -> bool:
