@@ -67,7 +67,7 @@ class RevenueActivities:
                 held = await post_unposted(session, order, step.node)
                 if held is None:
                     await recognise(session, order, step.node)
-                return StepResult(await orders.standing(session, step.order_no, last=True), held=held)
+                return StepResult(await orders.standing(session, step.order_no), held=held)
 
     @activity.defn
     async def reverse_revenue(self, step: Step) -> StepResult:
@@ -84,7 +84,7 @@ class RevenueActivities:
                         line.recognised = 0
                     told = {"entries": reversed_entries}
                     await events.record(session, order, Event("revenue.reversed", told, node=step.node))
-                return StepResult(await orders.standing(session, step.order_no, last=True))
+                return StepResult(await orders.standing(session, step.order_no))
 
 
 async def recognise(session: AsyncSession, order: Order, node: str) -> None:

@@ -16,7 +16,6 @@ from models.inbox import LARGEST_ID
 from models.order import Order, OrderHold, OrderLine
 from models.payment import Refund
 from models.shipping import Shipment
-from runtime.database import LAST
 from store import whole
 
 
@@ -91,16 +90,11 @@ _OF_ORDER = (
 _UNITS = ("cancelled", "allocated", "shipped", "delivered", "returned", "invoiced", "recognised", "refunded")
 
 
-async def standing(session: AsyncSession, order_no: str, *, last: bool = False) -> Standing:
-    """How the order stands now, this transaction's own changes included. Raises OrderNotFound.
-
-    `last`: nothing else is asked or changed by this transaction, so its commit goes out with the question.
-    """
+async def standing(session: AsyncSession, order_no: str) -> Standing:
+    """How the order stands now, this transaction's own changes included. Raises OrderNotFound."""
     if whole.has(session, order_no):
         return _standing(await _looked_up(session, order_no))
-    await session.flush()
-    how = LAST if last else {}
-    row = (await session.execute(_FIGURES, {"order_nos": [order_no]}, execution_options=how)).one_or_none()
+    row = (await session.execute(_FIGURES, {"order_nos": [order_no]})).one_or_none()
     if row is None:
         raise OrderNotFound(order_no=order_no)
     return _standing(row)
