@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.order import is_given_away
-from models.masters import Customer, Product
+from models.masters import Product
 from models.order import Order, OrderLine
-from store import orders, products, rates
+from store import orders, products, rates, whole
 from store.holds import Reason
 
 
@@ -23,10 +23,9 @@ async def objection(session: AsyncSession, order: Order, node: str) -> Reason | 
         return Reason("price_mismatch", "the catalogue has other prices", {"lines": differing}, node)
     if order.fx_rate is None and not await rates.take_rate(session, order):
         return Reason("fx_rate_missing", f"no rate for {order.currency}", {"currency": order.currency}, node)
-    if order.customer_id is not None:
-        customer = await session.get(Customer, order.customer_id)
-        if customer is not None and customer.blacklisted:
-            return Reason("customer_blocked", "the customer is blocked", {"customer_id": order.customer_id}, node)
+    customer = await whole.buyer(session, order)
+    if customer is not None and customer.blacklisted:
+        return Reason("customer_blocked", "the customer is blocked", {"customer_id": order.customer_id}, node)
     return None
 
 

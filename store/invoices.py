@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.invoice import Invoice, InvoiceLine
-from models.masters import Customer, LegalEntity
+from models.masters import LegalEntity
 from models.order import Order, OrderLine
 from store import series, whole
 
@@ -274,7 +274,7 @@ async def _next_key(session: AsyncSession, order_no: str, kind: str) -> str:
 
 
 async def _buyer(session: AsyncSession, order: Order) -> dict[str, Any]:
-    customer = await session.get(Customer, order.customer_id) if order.customer_id else None
+    customer = await whole.buyer(session, order)
     said = order.contact.get("name") or order.ship_to.get("name") or order.customer_id or order.order_no
     return {
         "name": (customer.name if customer else None) or said,

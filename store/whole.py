@@ -181,6 +181,14 @@ async def rows(session: AsyncSession, kind: type[T], order_no: str) -> list[T]:
     return list((await session.exec(select(kind).where(kind.order_no == order_no))).all())  # type: ignore[attr-defined]
 
 
+async def buyer(session: AsyncSession, order: Order) -> Customer | None:
+    """What our masters say of who has placed the order; None: they do not know him."""
+    if order.customer_id is None or not has(session, order.order_no):
+        return await session.get(Customer, order.customer_id) if order.customer_id else None
+    known = (one for one in session.sync_session if isinstance(one, Customer))
+    return next((one for one in known if one.customer_id == order.customer_id), None)
+
+
 def count(session: AsyncSession, order_no: str, line_id: str, **units: int) -> None:
     """Afterwards the session knows by how much a statement of ours has raised these counters of the order's line."""
     line = session.sync_session.identity_map.get(inspect(OrderLine).identity_key_from_primary_key((order_no, line_id)))
