@@ -1,13 +1,15 @@
 """Several things that follow each other in an order, done in one go for as long as they go smoothly.
 
-Each is the activity that would be asked for by itself, with its own transaction and key. What is not in the answer is
-asked for by itself afterwards, where operators see it with its failures; having been done already is harmless then.
+Each is the activity that would be asked for by itself, with its own key, and those between two calls of outside parties
+share a transaction. What is not in the answer is asked for by itself afterwards, where operators see it with its
+failures; having been done already is harmless then.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from temporalio.exceptions import ApplicationError
 from activities.orders import CloseInput, WaitInput, WaitResult
 from activities.step import Fact, Step, StepResult
 from domain.order import Standing, has_happened
+from runtime.sessions import one_go
 
 WAIT: Final = "wait"
 CLOSE: Final = "close"
@@ -72,6 +75,27 @@ class _Unanswered(Exception):
     """It could not be done now; that says nothing about the order."""
 
 
+@dataclass
+class _Told:
+    """What came of it so far, and how much of that is final."""
+
+    fact: StepResult | None = None
+    done: list[StepResult] = field(default_factory=list)
+    deadline: datetime | None = None
+    tried: list[str] = field(default_factory=list)
+    final: tuple[StepResult | None, int] = (None, 0)
+
+    def is_final(self) -> None:
+        """Afterwards all that is told has come to stay."""
+        self.final = (self.fact, len(self.done))
+
+    def answer(self, refused: str = "") -> AdvanceResult:
+        """What has come to stay. What was undone with a refusal has to be done first before it can be refused again."""
+        fact, count = self.final
+        lost = (fact, count) != (self.fact, len(self.done))
+        return AdvanceResult(fact, tuple(self.done[:count]), self.deadline, "" if lost else refused, tuple(self.tried))
+
+
 class Party:
     """An outside party that is asked within a step as long as it answers at once, and by a few at a time only."""
 
@@ -119,32 +143,41 @@ class AdvanceActivities:
     @activity.defn
     async def advance(self, asked: AdvanceInput) -> AdvanceResult:
         """Effect: that of the fact and of each step, until one holds the order, is refused, or is not answered at once.
+            Between two calls of outside parties all of it is one transaction.
         Key: that of each of them.
-        Fails: never; what failed is not in the answer.
+        Fails: never; what failed, or was undone with what failed, is not in the answer.
         """
-        fact, deadline, done, tried = None, None, list[StepResult](), list[str]()
-        try:
-            if asked.kind:
-                fact = await _tried(self._facts[asked.kind](Fact(asked.order_no, asked.inbox_id)))
-                if not _goes_on(fact) or not has_happened(asked.awaited, fact.standing):
-                    return AdvanceResult(fact)
-            standing = None if fact is None else fact.standing
-            for one in asked.ahead:
-                tried.append(str(one))
-                if one.wait is not None:
-                    opened = await self._wait(one.wait, standing)
-                    result, deadline = opened.result, opened.deadline
-                else:
-                    result = await _tried(self._do(one))
-                done.append(result)
-                if not _goes_on(result):
-                    break
-                standing = result.standing
-        except ApplicationError as refused:
-            return AdvanceResult(fact, tuple(done), deadline, refused.type or "step_failed", tuple(tried))
-        except _Unanswered:
-            pass
-        return AdvanceResult(fact, tuple(done), deadline, tried=tuple(tried))
+        told = _Told()
+        async with one_go(told.is_final) as going:
+            refused = ""
+            try:
+                await self._go(asked, told)
+            except ApplicationError as final:
+                refused = final.type or "step_failed"
+            except _Unanswered:
+                pass
+            with contextlib.suppress(Exception):
+                # Unless what failed has taken with it what it was to be committed with.
+                await going.commit()
+        return told.answer(refused)
+
+    async def _go(self, asked: AdvanceInput, told: _Told) -> None:
+        if asked.kind:
+            told.fact = await _tried(self._facts[asked.kind](Fact(asked.order_no, asked.inbox_id)))
+            if not _goes_on(told.fact) or not has_happened(asked.awaited, told.fact.standing):
+                return
+        standing = None if told.fact is None else told.fact.standing
+        for one in asked.ahead:
+            told.tried.append(str(one))
+            if one.wait is not None:
+                opened = await self._wait(one.wait, standing)
+                result, told.deadline = opened.result, opened.deadline
+            else:
+                result = await _tried(self._do(one))
+            told.done.append(result)
+            if not _goes_on(result):
+                return
+            standing = result.standing
 
     def _do(self, one: Ahead) -> Awaitable[StepResult]:
         return self._steps[one.name](one.step) if one.close is None else self._close_order(one.close)

@@ -133,7 +133,7 @@ class ApprovalActivities:
         """
         with translated():
             async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, fact.order_no)
+                order = await orders.lock(session, fact.order_no, fact.inbox_id)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
                 outcome = None if message is None else await hear(session, order, message)
                 if outcome is None:

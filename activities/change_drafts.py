@@ -35,7 +35,7 @@ from domain.shipping import EMPTY, ParcelStatus
 from models.columns import now
 from models.masters import Product
 from models.order import Order, OrderLine
-from store import changing, facts, flows, holds, invoices, orders, payments, shipping
+from store import changing, facts, flows, holds, invoices, orders, payments, products, shipping
 
 
 class UnknownSku(DomainError):
@@ -214,7 +214,7 @@ def _kept(line: AgreedLine) -> LineAfter:
 
 
 async def _new_lines(session: AsyncSession, order: Order, wanted: ChangeWanted) -> list[OrderLineValue]:
-    known = await changing.in_catalogue(session, {line.sku for line in wanted.add}) if wanted.add else {}
+    known = await products.by_sku(session, {line.sku for line in wanted.add}) if wanted.add else {}
     if unknown := sorted({line.sku for line in wanted.add} - known.keys()):
         raise UnknownSku(sku=unknown[0])
     return [_new_line(order, line, known[line.sku], trusted=wanted.sets_prices) for line in wanted.add]

@@ -42,7 +42,8 @@ async def labels_to_ask(
     waiting = [one for one in living if one.shipment.status == ParcelStatus.CREATED]
     if not waiting:
         return []
-    refusals = await shipping.refusals(session, order.order_no)
+    asked_before = any(one.shipment.shipment_no not in new for one in waiting)
+    refusals = await shipping.refusals(session, order.order_no) if asked_before else {}
     names = await products.names(session, {line.sku for line in lines})
     due_minor = 0
     if order.payment_terms == _CASH_ON_DELIVERY:

@@ -31,6 +31,7 @@ from models.columns import now
 from models.invoice import Invoice
 from models.order import Order
 from runtime.database import Sessions
+from runtime.sessions import before_asking_others
 from store import events, holds, invoices, journal, orders
 from store.events import Event
 from store.holds import Reason
@@ -84,6 +85,7 @@ class InvoiceActivities:
             result, request = await self._draft(step)
             if request is None:
                 return result
+            await before_asking_others()
             answer = await self._provider.query(request.key) if request.asked_before else None
             if answer is None:
                 answer = await self._provider.issue(request.draft, request.key)
@@ -126,12 +128,10 @@ class InvoiceActivities:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
             if order.cancel_requested_at is not None:
-                return StepResult(await orders.standing(session, step.order_no, last=True), outcome="cancelling"), None
+                return StepResult(await orders.standing(session, step.order_no), outcome="cancelling"), None
             # Asked again only once somebody has settled what was wrong.
             if await holds.find_open(session, step.order_no, "invoice_rejected") is not None:
-                return StepResult(
-                    await orders.standing(session, step.order_no, last=True), held="invoice_rejected"
-                ), None
+                return StepResult(await orders.standing(session, step.order_no), held="invoice_rejected"), None
             waiting = await invoices.submitted(session, step.order_no, "blue")
             invoice = waiting or await _submit(session, order, step)
             standing = await orders.standing(session, step.order_no)
@@ -142,6 +142,7 @@ class InvoiceActivities:
 
     async def _credit_all(self, step: Step, *, whole: bool) -> StepResult:
         while (request := await self._draft_credit(step, whole=whole)) is not None:
+            await before_asking_others()
             answer = await self._provider.query(request.key) if request.asked_before else None
             if answer is None:
                 answer = await self._provider.red(request.original, request.lines, request.reason, request.key)
@@ -180,7 +181,7 @@ class InvoiceActivities:
                 await _note_issued(session, order, found, answer.provider_number)
             elif answer.status is IssueStatus.REJECTED and found.invoice.state == "submitted":
                 held = await _note_rejected(session, order, found.invoice, answer.errors, step.node)
-            return StepResult(await orders.standing(session, step.order_no, last=True), held=held)
+            return StepResult(await orders.standing(session, step.order_no), held=held)
 
 
 async def _credit_due(session: AsyncSession, order_no: str, *, whole: bool) -> ToCredit | None:

@@ -109,7 +109,7 @@ class LaneActivities:
         """
         with translated():
             async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, fact.order_no)
+                order = await orders.lock(session, fact.order_no, fact.inbox_id)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
                 if message is None or message.kind != DECIDED:
                     await events.record_forged(session, order, fact.inbox_id)

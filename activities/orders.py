@@ -158,16 +158,16 @@ class OrderActivities:
             async with self._sessions() as session, session.begin():
                 order = await orders.lock(session, step.order_no)
                 if order.lifecycle not in _UNCHECKED or order.cancel_requested_at is not None:
-                    return StepResult(await orders.standing(session, step.order_no, last=True))
+                    return StepResult(await orders.standing(session, step.order_no))
                 reason = await objection(session, order, step.node)
                 if reason is not None:
                     await holds.open_hold(session, order, reason)
-                    return StepResult(await orders.standing(session, step.order_no, last=True), held=reason.code)
+                    return StepResult(await orders.standing(session, step.order_no), held=reason.code)
                 await holds.resolve(session, order, _CHECKED, "retried", by="orderflow", reason="check passed")
                 order.lifecycle = moved(order.lifecycle, Lifecycle.ACCEPTED)
                 await events.record(session, order, Event("order.accepted", node=step.node))
                 held = await post_unposted(session, order, step.node)
-                return StepResult(await orders.standing(session, step.order_no, last=True), held=held)
+                return StepResult(await orders.standing(session, step.order_no), held=held)
 
     @activity.defn
     async def decide_branch(self, branch: BranchInput) -> BranchResult:
@@ -212,7 +212,7 @@ class OrderActivities:
                 if (until := wait.until or await trade.closes_at(session, order, wait.event)) or not waited:
                     orders.note_waiting(order, wait.event, until or now() + wait.keep)
                     await events.record(session, order, Event("order.waiting", {"event": wait.event}, node=wait.node))
-                standing = await orders.standing(session, wait.order_no, last=True)
+                standing = await orders.standing(session, wait.order_no)
                 return WaitResult(StepResult(standing), order.deadline_at or now() + wait.keep)
 
     @activity.defn
@@ -233,7 +233,7 @@ class OrderActivities:
                     held.next_try_at = None if hold.try_after is None else now() + hold.try_after
                     if hold.sla is not None:
                         holds.give_until(held, hold.sla)
-                return StepResult(await orders.standing(session, hold.order_no, last=True), held=hold.reason_code)
+                return StepResult(await orders.standing(session, hold.order_no), held=hold.reason_code)
 
     @activity.defn
     async def resolve_holds(self, resolve: ResolveInput) -> StepResult:
@@ -250,7 +250,7 @@ class OrderActivities:
                 at_node = await holds.open_at(session, resolve.order_no, resolve.node) if resolve.node else ()
                 settled = await holds.resolve(session, order, resolve.reasons + at_node, resolve.resolution, **told)
                 await post_cured(session, order, settled)
-                return StepResult(await orders.standing(session, resolve.order_no, last=True))
+                return StepResult(await orders.standing(session, resolve.order_no))
 
     @activity.defn
     async def begin_cancel(self, cancel: CancelInput) -> StepResult:
@@ -273,7 +273,7 @@ class OrderActivities:
                     await approvals.void(session, order, "the order is being cancelled", (ApprovalState.OPEN,))
                     asked = Event("order.cancel_requested", actor=cancel.actor, reason=order.cancel_reason)
                     await events.record(session, order, asked)
-                return StepResult(await orders.standing(session, cancel.order_no, last=True))
+                return StepResult(await orders.standing(session, cancel.order_no))
 
     @activity.defn
     async def withdraw_cancel(self, cancel: CancelInput) -> StepResult:
@@ -288,7 +288,7 @@ class OrderActivities:
                     order.cancel_requested_at, order.cancel_reason, order.forfeit_deposit = None, None, False
                     refused = Event("order.cancel_refused", actor=cancel.actor, reason="the carrier has the goods")
                     await events.record(session, order, refused)
-                return StepResult(await orders.standing(session, cancel.order_no, last=True))
+                return StepResult(await orders.standing(session, cancel.order_no))
 
     @activity.defn
     async def close_order(self, close: CloseInput) -> StepResult:
@@ -301,7 +301,7 @@ class OrderActivities:
                 order = await orders.lock(session, close.order_no)
                 if order.closed_at is None and not await came_back(session, order, close.result, close.seen):
                     await _close(session, order, Lifecycle(close.result))
-                return StepResult(await orders.standing(session, close.order_no, last=True))
+                return StepResult(await orders.standing(session, close.order_no))
 
     @activity.defn
     async def notify(self, note: NotifyInput) -> StepResult:
@@ -317,7 +317,7 @@ class OrderActivities:
                 if not await events.has_message(session, order.order_no, message_id):
                     told_event = Event(f"notice.{note.event}", told, node=note.node, message_id=message_id)
                     await events.record(session, order, told_event)
-                return StepResult(await orders.standing(session, note.order_no, last=True))
+                return StepResult(await orders.standing(session, note.order_no))
 
     @activity.defn
     async def acknowledge(self, fact: Fact) -> StepResult:
@@ -327,13 +327,13 @@ class OrderActivities:
         """
         with translated():
             async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, fact.order_no)
+                order = await orders.lock(session, fact.order_no, fact.inbox_id)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
                 if message is None or message.kind not in inbox.WAKE_UPS:
                     await events.record_forged(session, order, fact.inbox_id)
-                    return StepResult(await orders.standing(session, fact.order_no, last=True), outcome="ignored")
+                    return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
                 inbox.mark_applied(message, "heard")
-                return StepResult(await orders.standing(session, fact.order_no, last=True))
+                return StepResult(await orders.standing(session, fact.order_no))
 
 
 async def _close(session: AsyncSession, order: Order, result: Lifecycle) -> None:

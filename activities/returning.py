@@ -127,7 +127,7 @@ class ReturnActivities:
         """
         with translated():
             async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, fact.order_no)
+                order = await orders.lock(session, fact.order_no, fact.inbox_id)
                 row = await returning.find(session, fact.return_no)
                 message = await _message(session, order, fact, RETURN_RECEIVED)
                 if row is None or message is None:

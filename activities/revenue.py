@@ -25,7 +25,7 @@ from models.masters import Product
 from models.order import Order, OrderLine
 from models.shipping import Shipment, ShipmentLine
 from runtime.database import Sessions
-from store import credit, entities, events, journal, orders, rates, revenue
+from store import credit, entities, events, journal, orders, rates, revenue, shipping
 from store.events import Event
 from store.journal import PostingContext, RateMissing
 
@@ -67,7 +67,7 @@ class RevenueActivities:
                 held = await post_unposted(session, order, step.node)
                 if held is None:
                     await recognise(session, order, step.node)
-                return StepResult(await orders.standing(session, step.order_no, last=True), held=held)
+                return StepResult(await orders.standing(session, step.order_no), held=held)
 
     @activity.defn
     async def reverse_revenue(self, step: Step) -> StepResult:
@@ -84,7 +84,7 @@ class RevenueActivities:
                         line.recognised = 0
                     told = {"entries": reversed_entries}
                     await events.record(session, order, Event("revenue.reversed", told, node=step.node))
-                return StepResult(await orders.standing(session, step.order_no, last=True))
+                return StepResult(await orders.standing(session, step.order_no))
 
 
 async def recognise(session: AsyncSession, order: Order, node: str) -> None:
@@ -99,7 +99,7 @@ async def recognise(session: AsyncSession, order: Order, node: str) -> None:
         raise RateMissing(order_no=order.order_no)
     sale = await sale_of(session, order)
     await open_claim(session, order, sale)
-    packed = await revenue.contents(session, [shipment.shipment_no for shipment in due])
+    packed = {one.shipment.shipment_no: one.lines for one in await shipping.parcels(session, order.order_no)}
     catalogue = await _catalogue(session, order, sale)
     for at, shipment in enumerate(due):
         # Each parcel moves the sale on, so the next one starts from where this one has left it.

@@ -85,7 +85,7 @@ async def _move_on(session: AsyncSession, report: _Report) -> str:
         return "late"
     await shipping.move(session, shipment, ahead.status, scan.occurred_at)
     if ahead.status is ParcelStatus.DELIVERED:
-        await shipping.count_delivered(session, shipment.shipment_no)
+        await shipping.count_delivered(session, shipment.order_no, shipment.shipment_no)
     if ahead.status is not ParcelStatus.HANDED_OVER:
         await events.record(session, report.order, report.event(f"shipment.{ahead.status}"))
     if ahead.status is ParcelStatus.DELIVERED:

@@ -20,6 +20,7 @@ from models.columns import now
 from models.order import Order
 from models.shipping import Shipment
 from runtime.database import Sessions
+from runtime.sessions import before_asking_others
 from store import changing, events, holds, inbox, orders, shipping, stock
 from store.events import Event
 from store.holds import Reason
@@ -113,11 +114,11 @@ class ShippingActivities:
         """
         with translated():
             async with self._sessions() as session, session.begin():
-                order = await orders.lock(session, fact.order_no)
+                order = await orders.lock(session, fact.order_no, fact.inbox_id)
                 message = await inbox.of_order(session, fact.inbox_id, fact.order_no)
                 if message is None or message.kind != "parcel.scanned":
                     await events.record_forged(session, order, fact.inbox_id)
-                    return StepResult(await orders.standing(session, fact.order_no, last=True), outcome="ignored")
+                    return StepResult(await orders.standing(session, fact.order_no), outcome="ignored")
                 outcome = await follow(session, order, message, fact.inbox_id)
                 standing = await orders.standing(session, fact.order_no)
                 orders.note_progress(order, standing)
@@ -128,12 +129,12 @@ class ShippingActivities:
         async with self._sessions() as session, session.begin():
             order = await orders.lock(session, step.order_no)
             if order.cancel_requested_at is not None or has_ended(order.lifecycle):
-                return StepResult(await orders.standing(session, step.order_no, last=True), outcome="cancelling"), []
+                return StepResult(await orders.standing(session, step.order_no), outcome="cancelling"), []
             # Asked again only once somebody has settled what was wrong, or why a person wants it to stay.
             held = await holds.first_open(session, step.order_no, ("manual", "carrier_refused"))
             held = held or await _awaits_balance(session, order, step.node)
             if held is not None:
-                return StepResult(await orders.standing(session, step.order_no, last=True), held=held), []
+                return StepResult(await orders.standing(session, step.order_no), held=held), []
             lines = await orders.lines(session, step.order_no)
             if short := [line for line in lines if line.allocated < line.quantity - line.cancelled]:
                 # A promise had run out before the money came: it is asked for once more.
@@ -141,7 +142,7 @@ class ShippingActivities:
                     ids = {"line_ids": [line.line_id for line in short]}
                     reason = Reason("out_of_stock", "units are not reserved", ids, step.node)
                     await holds.open_hold(session, order, reason)
-                    return StepResult(await orders.standing(session, step.order_no, last=True), held=reason.code), []
+                    return StepResult(await orders.standing(session, step.order_no), held=reason.code), []
                 await holds.resolve(
                     session, order, ("out_of_stock",), "retried", by="orderflow", reason="reserved anew"
                 )
@@ -152,7 +153,7 @@ class ShippingActivities:
                 order.lifecycle = moved(order.lifecycle, Lifecycle.FULFILLING)
                 await events.record(session, order, Event("order.fulfilling", {"parcels": len(new)}, node=step.node))
             labels = await labels_to_ask(session, order, lines, new)
-            return StepResult(await orders.standing(session, step.order_no, last=True)), labels
+            return StepResult(await orders.standing(session, step.order_no)), labels
 
     async def _book(self, step: Step, label: LabelRequest) -> StepResult:
         try:
@@ -168,6 +169,7 @@ class ShippingActivities:
 
     async def _ask(self, label: LabelRequest) -> Booking:
         """The label with this key: looked up first where an earlier try may have made it and lost the answer."""
+        await before_asking_others()
         booking = await self._carrier.find(label.key) if label.asked_before else None
         return booking or await self._carrier.book(label.consignment, label.key)
 
@@ -185,7 +187,7 @@ class ShippingActivities:
                 await events.record(
                     session, order, Event("shipment.booked", shipping.told_of(shipment), node=step.node)
                 )
-            standing = await orders.standing(session, step.order_no, last=True)
+            standing = await orders.standing(session, step.order_no)
             return StepResult(standing, outcome="cancelling" if unwanted else "applied")
 
     async def _note_refusal(self, step: Step, label: LabelRequest, code: str) -> StepResult:
@@ -193,16 +195,17 @@ class ShippingActivities:
             order = await orders.lock(session, step.order_no)
             shipment = await _shipment(session, label.shipment_no)
             if order.cancel_requested_at is not None or shipment.status == ParcelStatus.VOIDED:
-                return StepResult(await orders.standing(session, step.order_no, last=True), outcome="cancelling")
+                return StepResult(await orders.standing(session, step.order_no), outcome="cancelling")
             # One event per key: their number is what the key of the next try is made of.
             if not await events.has_message(session, step.order_no, f"refused/{label.key}"):
                 told = {"shipment_no": shipment.shipment_no, "code": code}
                 refused = Event("shipment.refused", told, node=step.node, message_id=f"refused/{label.key}")
                 await events.record(session, order, refused)
                 await holds.open_hold(session, order, Reason("carrier_refused", code, told, step.node))
-            return StepResult(await orders.standing(session, step.order_no, last=True), held="carrier_refused")
+            return StepResult(await orders.standing(session, step.order_no), held="carrier_refused")
 
     async def _void(self, step: Step, shipment_no: str, key: str) -> StepResult:
+        await before_asking_others()
         try:
             await self._carrier.void(key)
         except AlreadyCollected:

@@ -40,7 +40,7 @@ class StockActivities:
             async with self.sessions() as session, session.begin():
                 order = await orders.lock(session, step.order_no)
                 if order.cancel_requested_at is not None or has_ended(order.lifecycle):
-                    return StepResult(await orders.standing(session, step.order_no, last=True))
+                    return StepResult(await orders.standing(session, step.order_no))
                 held = await self._reserve(session, order, step.node)
                 return StepResult(await self._standing(session, order, held), held=held)
 

@@ -18,6 +18,9 @@ def worker(data: DataOption = DEFAULT_DATA_DIR) -> None:
     settings = settings_in_force(data)
     import asyncio
 
+    import uvloop
+
     from workers.main import run
 
-    asyncio.run(run(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(settings))

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 _print = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+JSON: Final = ("before", "after", "data")
+"""What of an event enters the chain as the text that PostgreSQL prints: it need not be taken apart for that."""
+NAMES: Final = ("order_no", "kind", "actor", "on_behalf_of", "source", "intake", "message_id", "node", "flow_key")
+"""What of it enters the chain as it is."""
 
 
 def genesis(order_no: str) -> bytes:
@@ -21,6 +25,20 @@ def sealed(reason: str, salt: bytes) -> bytes:
     The words may be about a person and may have to go one day; without the salt nobody can guess them from the seal.
     """
     return sha256(salt + reason.encode()).digest()
+
+
+def told_of(event: Mapping[str, Any]) -> dict[str, str]:
+    """What of an event's row enters the chain, each value as its canonical text, which those of `JSON` are already."""
+    seal: bytes | None = event["reason_seal"]
+    return {
+        **{name: "null" if event[name] is None else canonical(event[name]) for name in NAMES},
+        **{name: event[name] for name in JSON},
+        "seq": str(event["seq"]),
+        "flow_version": str(event["flow_version"]),
+        "reason_seal": "null" if seal is None else f'"{seal.hex()}"',
+        "at": f'"{moment_text(event["at"])}"',
+        "prev_hash": f'"{event["prev_hash"].hex()}"',
+    }
 
 
 def link(told: Mapping[str, str]) -> bytes:

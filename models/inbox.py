@@ -9,6 +9,8 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import moment, written_at
 
+LARGEST_ID = 2**63 - 1
+
 
 class InboxMessage(SQLModel, table=True):
     """A message as it came. `handed_over_at`: Temporal has it; `applied_at`: its effect is recorded."""

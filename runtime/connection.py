@@ -11,6 +11,7 @@ import select
 import socket
 import time
 from asyncio import TimerHandle, get_running_loop
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
@@ -18,6 +19,7 @@ from prometheus_client import Counter
 from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
 from psycopg.waiting import Ready
 
 # Whoever asks while the database is away hears so within two seconds: a connection that is lost is found out by a ping,
@@ -116,6 +118,16 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         """Afterwards the commit is on its way, behind what was sent."""
         self._is_over = True
         await super().commit()
+
+    async def ask_together(self, questions: Sequence[Any], params: Any) -> list[list[dict[str, Any]]]:
+        """The rows that each question finds, all with the same parameters, asked in one pipeline."""
+        ROUND_TRIPS.inc()
+        self._refuse_when_over()
+        cursors = [psycopg.AsyncCursor(self, row_factory=dict_row) for _ in questions]
+        async with self.sending_together():
+            for cursor, question in zip(cursors, questions, strict=True):
+                await cursor.execute(question, params)
+        return [await cursor.fetchall() for cursor in cursors]
 
     def _refuse_when_over(self) -> None:
         if self._is_over:

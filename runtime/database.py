@@ -1,42 +1,30 @@
 """The engine and the session factory: one place for the driver, the pool and the time-outs."""
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import URL, event, make_url
-from sqlalchemy import orm as sqlalchemy_orm
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from runtime.connection import ImpatientConnection
+from runtime.sessions import PlainAsyncSession, Sessions
 
 CONNECT_TIMEOUT_S = 2
 # All connections may be at work for that long in a crowd; a database that is away is noticed by other means.
 POOL_TIMEOUT_S = 10.0
-Sessions = async_sessionmaker[AsyncSession]
+__all__ = ["Sessions"]
 # For a textual statement whose answer nobody reads: it goes out with the next one that is waited for, or the commit.
 LATER: Final = MappingProxyType({"later": True})
 # For the question that a transaction ends with: the commit goes out with it; nothing may be asked or changed behind it.
 LAST: Final = MappingProxyType({"last": True})
-
-
-class _PlainSession(Session):
-    execute = sqlalchemy_orm.Session.execute
-
-
-class _PlainAsyncSession(AsyncSession):
-    """SQLModel calls `execute` deprecated in favour of `exec`, which takes no textual SQL; most of ours is textual."""
-
-    sync_session_class = _PlainSession
-    execute = sqlalchemy_asyncio.AsyncSession.execute
 
 
 def with_driver(url: str | URL) -> URL:
@@ -111,7 +99,19 @@ def create_unpooled_engine(url: str | URL) -> AsyncEngine:
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """Sessions whose rows stay readable after the commit, without a further query."""
-    return async_sessionmaker(engine, class_=_PlainAsyncSession, expire_on_commit=False)
+    return Sessions(engine, class_=PlainAsyncSession, expire_on_commit=False)
+
+
+async def ask_together(
+    session: AsyncSession, questions: Sequence[str], asked: Mapping[str, Any]
+) -> list[list[dict[str, Any]]]:
+    """The rows that each question finds, all of them asked in one round trip, one after the other."""
+    await session.flush()
+    connection = await (await session.connection()).get_raw_connection()
+    driver = connection.driver_connection
+    if not isinstance(driver, ImpatientConnection):
+        raise TypeError(driver)
+    return await driver.ask_together(questions, asked)
 
 
 def ensure_database(url: str | URL) -> None:

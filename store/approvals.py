@@ -20,7 +20,7 @@ from models.approval import Approval, ApprovalAssignment, ApprovalCopy, Approval
 from models.columns import now
 from models.inbox import InboxMessage
 from models.order import Order
-from store import events, orders
+from store import events, orders, whole
 from store.events import Event
 
 DECIDED: Final = "approval.decided"
@@ -257,11 +257,9 @@ async def void(
     Whoever changes what an order is about calls this; who only breaks it off names the open ones alone. What others ask
     about the order, such as a return of it, stays as it is.
     """
-    query = select(Approval).where(
-        Approval.order_no == order.order_no, Approval.content == "", col(Approval.state).in_(states)
-    )
-    found = (await session.exec(query.order_by(col(Approval.approval_id)))).all()
-    for approval in found:
+    asked = await whole.rows(session, Approval, order.order_no)
+    found = [approval for approval in asked if approval.content == "" and approval.state in states]
+    for approval in sorted(found, key=lambda approval: approval.approval_id):
         await void_one(session, order, approval, reason)
     return [approval.approval_id for approval in found]
 

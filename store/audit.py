@@ -1,16 +1,15 @@
 """The chains of events: reading them to the last row, their heads, and what was anchored of them."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import RowMapping, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.chain import canonical, genesis, link, moment_text, sealed
+from domain.chain import JSON, NAMES, genesis, link, sealed, told_of
 from models.audit import AuditAnchor
 
 _PAGE = 2_000
@@ -39,15 +38,10 @@ class Story:
     events: Sequence[RowMapping]
 
 
-# What was hashed is the text of these as PostgreSQL prints it: it need not be taken apart and put together again.
-_TEXTS = ("before", "after", "data")
-_NAMES = (
-    "order_no", "kind", "actor", "on_behalf_of", "source", "intake", "message_id", "node", "flow_key"
-)  # fmt: skip
 _STORIES = f"""
 SELECT e.order_no, o.last_event_seq, e.seq, e.flow_version, e.at, e.reason, e.reason_salt,
-       e.reason_seal, e.prev_hash, e.hash, e.event_id, {", ".join(f"e.{name}" for name in _NAMES[1:])},
-       {", ".join(f"CAST(e.{name} AS text) AS {name}" for name in _TEXTS)}
+       e.reason_seal, e.prev_hash, e.hash, e.event_id, {", ".join(f"e.{name}" for name in NAMES[1:])},
+       {", ".join(f"CAST(e.{name} AS text) AS {name}" for name in JSON)}
 FROM order_events e LEFT JOIN orders o ON o.order_no = e.order_no
 WHERE CAST(:order_no AS text) IS NULL OR e.order_no = :order_no
 ORDER BY e.order_no, e.seq
@@ -100,7 +94,7 @@ def flaws_of(story: Story) -> list[Flaw]:
             found.append(Flaw(story.order_no, seq, "inserted", "a second event of this number"))
         elif event["prev_hash"] != previous:
             found.append(Flaw(story.order_no, seq, "unchained", "does not follow the event before it"))
-        if event["hash"] != link(_told(event)):
+        if event["hash"] != link(told_of(dict(event))):
             found.append(Flaw(story.order_no, seq, "altered", "the event is not what was written"))
         if not _reason_holds(event) and not (event["reason"] is None and seq in erased):
             found.append(Flaw(story.order_no, seq, "altered", "the reason is not what was written"))
@@ -113,23 +107,6 @@ def flaws_of(story: Story) -> list[Flaw]:
         more = f"the order had {story.last_event_seq} events"
         found.append(Flaw(story.order_no, story.last_event_seq + 1, "inserted", more))
     return found
-
-
-def _told(event: RowMapping | Mapping[str, Any]) -> dict[str, str]:
-    """The values of the event that are hashed, each as its canonical text."""
-    seal = event["reason_seal"]
-    told = {name: "null" if event[name] is None else canonical(event[name]) for name in _NAMES}
-    return (
-        told
-        | {name: event[name] for name in _TEXTS}
-        | {
-            "seq": str(event["seq"]),
-            "flow_version": str(event["flow_version"]),
-            "reason_seal": "null" if seal is None else f'"{seal.hex()}"',
-            "at": f'"{moment_text(event["at"])}"',
-            "prev_hash": f'"{event["prev_hash"].hex()}"',
-        }
-    )
 
 
 def _reason_holds(event: RowMapping) -> bool:

@@ -1,4 +1,4 @@
-"""Changes of placed orders: what had effect, what of it is not paid yet, and what new lines find in the catalogue."""
+"""Changes of placed orders: what had effect, what of it is not paid yet, and which units are free."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.changing import OrderChange
-from models.masters import Product
+from store.whole import Question
+
+_DEARER = Question("SELECT 1 FROM order_changes WHERE order_no = %(order_no)s AND balance_minor > 0 LIMIT 1")
 
 
 async def find(session: AsyncSession, order_no: str, change_id: str) -> OrderChange | None:
@@ -23,17 +25,7 @@ async def of_order(session: AsyncSession, order_no: str) -> Sequence[OrderChange
 
 async def asked_for_more(session: AsyncSession, order_no: str) -> bool:
     """Whether a change made the order dearer after it had been paid."""
-    found = await session.execute(
-        text("SELECT 1 FROM order_changes WHERE order_no = :order_no AND balance_minor > 0 LIMIT 1"),
-        {"order_no": order_no},
-    )
-    return found.first() is not None
-
-
-async def in_catalogue(session: AsyncSession, skus: Iterable[str]) -> dict[str, Product]:
-    """What the catalogue says of these SKUs; those it does not have are left out."""
-    found = await session.exec(select(Product).where(col(Product.sku).in_(sorted(set(skus)))))
-    return {product.sku: product for product in found}
+    return bool(await _DEARER.answer(session, order_no))
 
 
 async def free_units(session: AsyncSession, skus: Iterable[str]) -> dict[str, int]:

@@ -2,16 +2,20 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.chain import canonical, genesis, moment_text, sealed
+from domain.chain import canonical, genesis, link, sealed, told_of
 from models.columns import now
-from models.order import Order
+from models.order import Order, OrderLine
 from runtime.database import LATER
+from store import whole
+from store.whole import Question
 
 OUTBOX_CHANNEL = "orderflow_outbox"
 
@@ -36,54 +40,17 @@ class Event:
     after: dict[str, Any] = field(default_factory=dict)
 
 
-# One round trip: the event with its place in the chain, a message for each destination that listens, and a wake-up for
-# their relays. What is hashed is what `domain.chain.link` computes again from the row.
 _RECORD = text("""
-WITH told AS (
-    SELECT CAST(:order_no AS text) AS order_no, CAST(:seq AS integer) AS seq, CAST(:kind AS text) AS kind,
-           CAST(:actor AS text) AS actor, CAST(:on_behalf_of AS text) AS on_behalf_of, CAST(:source AS text) AS source,
-           CAST(:message_id AS text) AS message_id, CAST(:node AS text) AS node, CAST(:data AS jsonb) AS data,
-           CAST(:reason AS text) AS reason, CAST(:reason_salt AS bytea) AS reason_salt,
-           CAST(:reason_seal AS bytea) AS reason_seal, CAST(:at AS text) AS at, CAST(:genesis AS bytea) AS genesis
-), standing AS MATERIALIZED (
-    SELECT o.flow_key, o.flow_version, o.source AS intake, jsonb_strip_nulls(jsonb_build_object(
-        'lifecycle', o.lifecycle, 'waiting_for', o.waiting_for,
-        'cancelling', nullif(o.cancel_requested_at IS NOT NULL, false),
-        'total_minor', o.total_minor, 'paid_minor', nullif(o.paid_minor, 0),
-        'refunded_minor', nullif(o.refunded_minor, 0), 'written_off_minor', nullif(o.written_off_minor, 0),
-        'reduced_minor', nullif(o.reduced_minor, 0), 'refunded', nullif(l.refunded, 0),
-        'cancelled', nullif(l.cancelled, 0), 'allocated', nullif(l.allocated, 0), 'shipped', nullif(l.shipped, 0),
-        'delivered', nullif(l.delivered, 0), 'returned', nullif(l.returned, 0), 'invoiced', nullif(l.invoiced, 0),
-        'recognised', nullif(l.recognised, 0))) AS words
-    FROM orders o CROSS JOIN LATERAL (
-        SELECT sum(cancelled) AS cancelled, sum(allocated) AS allocated, sum(shipped) AS shipped,
-               sum(delivered) AS delivered, sum(returned) AS returned, sum(invoiced) AS invoiced,
-               sum(recognised) AS recognised, sum(refunded) AS refunded
-        FROM order_lines WHERE order_no = :order_no) l
-    WHERE o.order_no = :order_no
-), change AS MATERIALIZED (
-    SELECT told.*, flow_key, flow_version, intake, words || CAST(:after AS jsonb) AS after,
-           coalesce((SELECT jsonb_object_agg(word, prior.after->word)
-                     FROM unnest(CAST(:words AS text[])) AS word
-                     WHERE prior.after->word IS DISTINCT FROM words->word), '{}') || CAST(:before AS jsonb) AS before,
-           CASE seq WHEN 1 THEN genesis ELSE coalesce(prior.hash, '') END AS prev_hash
-    FROM told CROSS JOIN standing
-    LEFT JOIN (SELECT hash, after FROM order_events WHERE order_no = :order_no AND seq = :seq - 1) prior ON true
-), event AS (
-    INSERT INTO order_events (order_no, seq, kind, actor, on_behalf_of, source, intake, message_id, node, flow_key,
-                              flow_version, before, after, data, reason, reason_salt, reason_seal, at, prev_hash, hash)
-    SELECT order_no, seq, kind, actor, on_behalf_of, source, intake, message_id, node, flow_key, flow_version,
-           before, after, data, reason, reason_salt, reason_seal, CAST(at AS timestamptz), prev_hash,
-           sha256(convert_to(CAST(jsonb_build_object(
-               'order_no', order_no, 'seq', seq, 'kind', kind, 'actor', actor, 'on_behalf_of', on_behalf_of,
-               'source', source, 'intake', intake, 'message_id', message_id, 'node', node, 'flow_key', flow_key,
-               'flow_version', flow_version, 'before', before, 'after', after, 'data', data,
-               'reason_seal', encode(reason_seal, 'hex'), 'at', at, 'prev_hash', encode(prev_hash, 'hex')
-           ) AS text), 'UTF8'))
-    FROM change
-), message AS (
+INSERT INTO order_events (order_no, seq, kind, actor, on_behalf_of, source, intake, message_id, node, flow_key,
+                          flow_version, before, after, data, reason, reason_salt, reason_seal, at, prev_hash, hash)
+VALUES (:order_no, :seq, :kind, :actor, :on_behalf_of, :source, :intake, :message_id, :node, :flow_key, :flow_version,
+        CAST(:before AS jsonb), CAST(:after AS jsonb), CAST(:data AS jsonb), :reason, :reason_salt, :reason_seal, :at,
+        :prev_hash, :hash)
+""")
+_SEND = text("""
+WITH message AS (
     INSERT INTO outbox_messages (destination, message_id, order_no, event_type, body, occurred_at, state, attempts)
-    SELECT d.name, :outbox_id, :order_no, :kind, :body, CAST(:at AS timestamptz), 'pending', 0
+    SELECT d.name, :outbox_id, :order_no, CAST(:kind AS text), :body, CAST(:at AS timestamptz), 'pending', 0
     FROM destinations d
     WHERE d.enabled AND (cardinality(d.event_types) = 0
         OR EXISTS (SELECT 1 FROM unnest(d.event_types) AS prefix WHERE starts_with(CAST(:kind AS text), prefix)))
@@ -91,50 +58,101 @@ WITH told AS (
 )
 SELECT pg_notify(:channel, destination) FROM message
 """)
-# What `after` says of the order; the statement above fills in exactly these.
-_WORDS = [
-    "lifecycle", "waiting_for", "cancelling", "total_minor", "paid_minor", "refunded_minor", "written_off_minor",
-    "reduced_minor", "cancelled", "allocated", "shipped", "delivered", "returned", "refunded", "invoiced", "recognised",
-]  # fmt: skip
+_LISTENERS = Question("SELECT event_types FROM destinations WHERE enabled", lasting=True)
+_LAST = Question("""
+SELECT encode(hash, 'hex') AS hash, after FROM order_events WHERE order_no = %(order_no)s ORDER BY seq DESC LIMIT 1
+""")
+_RECORDED = "events recorded"
+_OF_ORDER = ("total_minor",)
+_UNLESS_ZERO = ("paid_minor", "refunded_minor", "written_off_minor", "reduced_minor")
+_UNITS = ("cancelled", "allocated", "shipped", "delivered", "returned", "refunded", "invoiced", "recognised")
+_WORDS = ("lifecycle", "waiting_for", "cancelling", *_OF_ORDER, *_UNLESS_ZERO, *_UNITS)
 
 
 async def record(session: AsyncSession, order: Order, event: Event) -> int:
     """Afterwards the event is the order's latest and queued for every destination that listens; returns its number.
 
-    The order's row must be locked by this transaction: the numbers of its events have no gaps, and each is chained to
-    the one before.
+    The order's row must be locked by this transaction, or made by it: the numbers of its events have no gaps, and each
+    is chained to the one before.
     """
+    prev_hash, was = await _last(session, order)
+    words, at = await _words(session, order), now()
+    after = words | event.after
     order.last_event_seq += 1
-    seq, at = order.last_event_seq, now()
-    await session.flush()
     salt = os.urandom(16) if event.reason is not None else None
-    await session.execute(
-        _RECORD,
-        {
-            "order_no": order.order_no,
-            "seq": seq,
-            "kind": event.kind,
-            "actor": event.actor,
-            "on_behalf_of": event.on_behalf_of,
-            "source": event.source,
-            "node": event.node,
-            "message_id": event.message_id,
-            "reason": event.reason,
-            "reason_salt": salt,
-            "reason_seal": sealed(event.reason, salt) if event.reason is not None and salt is not None else None,
-            "data": canonical(event.data),
-            "before": canonical(event.before),
-            "after": canonical(event.after),
-            "words": _WORDS,
-            "at": moment_text(at),
-            "genesis": genesis(order.order_no),
-            "outbox_id": f"{order.order_no}/{seq}",
-            "body": _body(order, seq, at.isoformat().replace("+00:00", "Z"), event),
-            "channel": OUTBOX_CHANNEL,
-        },
-        execution_options=LATER,
-    )
-    return seq
+    row = {
+        "order_no": order.order_no,
+        "seq": order.last_event_seq,
+        "kind": event.kind,
+        "actor": event.actor,
+        "on_behalf_of": event.on_behalf_of,
+        "source": event.source,
+        "intake": order.source,
+        "message_id": event.message_id,
+        "node": event.node,
+        "flow_key": order.flow_key,
+        "flow_version": order.flow_version,
+        "before": canonical(
+            {name: was.get(name) for name in _WORDS if was.get(name) != words.get(name)} | event.before
+        ),
+        "after": canonical(after),
+        "data": canonical(event.data),
+        "reason": event.reason,
+        "reason_salt": salt,
+        "reason_seal": sealed(event.reason, salt) if event.reason is not None and salt is not None else None,
+        "at": at,
+        "prev_hash": prev_hash,
+    }
+    row["hash"] = link(told_of(row))
+    session.info.setdefault(_RECORDED, {})[order.order_no] = (order.last_event_seq, row["hash"], after)
+    await session.execute(_RECORD, row, execution_options=LATER)
+    await _send(session, order, at, event)
+    return order.last_event_seq
+
+
+async def _last(session: AsyncSession, order: Order) -> tuple[bytes, dict[str, Any]]:
+    """The hash of the order's latest event, and how the order stood then."""
+    if order.last_event_seq == 0:
+        return genesis(order.order_no), {}
+    seq, prev_hash, after = session.info.get(_RECORDED, {}).get(order.order_no, (0, b"", {}))
+    if seq == order.last_event_seq:
+        return prev_hash, after
+    row = (await _LAST.answer(session, order.order_no))[0]
+    return bytes.fromhex(row["hash"]), row["after"]
+
+
+async def _words(session: AsyncSession, order: Order) -> dict[str, Any]:
+    """How the order stands: zeros and nothings are left out."""
+    lines = await whole.rows(session, OrderLine, order.order_no)
+    words: dict[str, Any] = {
+        "lifecycle": str(order.lifecycle),
+        "waiting_for": order.waiting_for,
+        "cancelling": True if order.cancel_requested_at is not None else None,
+        **{name: getattr(order, name) for name in _OF_ORDER},
+        **{name: getattr(order, name) or None for name in _UNLESS_ZERO},
+        **{name: sum(getattr(line, name) for line in lines) or None for name in _UNITS},
+    }
+    return {name: word for name, word in words.items() if word is not None}
+
+
+async def _send(session: AsyncSession, order: Order, at: datetime, event: Event) -> None:
+    """Afterwards every destination that listens has a message, and its relay a wake-up."""
+    listeners = _LISTENERS.known(session, order.order_no)
+    if listeners is not None and not any(_hears(one["event_types"], event.kind) for one in listeners):
+        return
+    asked = {
+        "order_no": order.order_no,
+        "kind": event.kind,
+        "at": at,
+        "outbox_id": f"{order.order_no}/{order.last_event_seq}",
+        "body": _body(order, order.last_event_seq, at.isoformat().replace("+00:00", "Z"), event),
+        "channel": OUTBOX_CHANNEL,
+    }
+    await session.execute(_SEND, asked, execution_options=LATER)
+
+
+def _hears(prefixes: Sequence[str], kind: str) -> bool:
+    return not prefixes or kind.startswith(tuple(prefixes))
 
 
 def _body(order: Order, seq: int, at: str, event: Event) -> str:

@@ -42,8 +42,12 @@ def of_draft(draft: "OrderDraft", customer: KnownCustomer) -> dict[str, FactText
 
 async def of_order(session: AsyncSession, order: Order) -> dict[str, FactText]:
     """The facts of an order that is recorded, as its workflow begins with them."""
-    lines = await _wanted_lines(session, order)
-    return _facts(order, lines, await _known_customer(session, order)) | {
+    return as_placed(order, await _wanted_lines(session, order), await _known_customer(session, order))
+
+
+def as_placed(order: Order, lines: Sequence[OrderLine], customer: KnownCustomer) -> dict[str, FactText]:
+    """The same, for whoever has all that it takes at hand."""
+    return _facts(order, lines, customer) | {
         "order.total_minor": order.total_minor,
         "payment.paid_minor": order.paid_minor,
     }

@@ -4,14 +4,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.flow.vocabulary import HOLD_REASONS, superiors_of
 from models.columns import now
 from models.order import Order, OrderHold
-from store import events
+from store import events, whole
 from store.events import Event
 
 # What is owed or unclear about money outlives the order.
@@ -44,11 +42,7 @@ async def open_hold(session: AsyncSession, order: Order, reason: Reason) -> Orde
         hold.next_try_at = None
         hold.detail, hold.facts, hold.node = reason.detail, reason.facts, reason.node
         return hold
-    count = (
-        await session.execute(
-            text("SELECT count(*) FROM order_holds WHERE order_no = :order_no"), {"order_no": order.order_no}
-        )
-    ).scalar_one()
+    count = len(await whole.rows(session, OrderHold, order.order_no))
     opened_at = now()
     hold = OrderHold(
         hold_id=f"{order.order_no}-H{count + 1}",
@@ -72,30 +66,21 @@ async def open_hold(session: AsyncSession, order: Order, reason: Reason) -> Orde
 
 async def find_open(session: AsyncSession, order_no: str, reason_code: str) -> OrderHold | None:
     """The open hold of this reason, if there is one."""
-    query = select(OrderHold).where(
-        OrderHold.order_no == order_no, OrderHold.reason_code == reason_code, col(OrderHold.resolved_at).is_(None)
-    )
-    return (await session.exec(query)).one_or_none()
+    return next((hold for hold in await _open(session, order_no) if hold.reason_code == reason_code), None)
 
 
 async def first_open(session: AsyncSession, order_no: str, reason_codes: tuple[str, ...]) -> str | None:
     """The reason of the order's first open hold among these, if there is one."""
-    query = select(OrderHold.reason_code).where(
-        OrderHold.order_no == order_no,
-        col(OrderHold.reason_code).in_(reason_codes),
-        col(OrderHold.resolved_at).is_(None),
-    )
-    return (await session.exec(query.order_by(col(OrderHold.opened_at)).limit(1))).first()
+    found = [hold for hold in await _open(session, order_no) if hold.reason_code in reason_codes]
+    return min(found, key=lambda hold: hold.opened_at).reason_code if found else None
 
 
 async def resolve(
     session: AsyncSession, order: Order, reason_codes: tuple[str, ...], resolution: str, *, by: str, reason: str
 ) -> list[OrderHold]:
     """Afterwards no hold of these reasons is open (no reason named: none at all); returns those that were."""
-    query = select(OrderHold).where(OrderHold.order_no == order.order_no, col(OrderHold.resolved_at).is_(None))
-    if reason_codes:
-        query = query.where(col(OrderHold.reason_code).in_(reason_codes))
-    found = list((await session.exec(query.order_by(col(OrderHold.hold_id)))).all())
+    standing = await _open(session, order.order_no)
+    found = [hold for hold in standing if not reason_codes or hold.reason_code in reason_codes]
     for hold in found:
         await settle(session, order, hold, resolution, by=by, reason=reason)
     return found
@@ -103,11 +88,9 @@ async def resolve(
 
 async def close(session: AsyncSession, order: Order, why: str, *, keeping_money: bool) -> None:
     """Afterwards no hold of the order is open; if so wanted, but those about money that is owed or unclear."""
-    query = select(OrderHold).where(OrderHold.order_no == order.order_no, col(OrderHold.resolved_at).is_(None))
-    if keeping_money:
-        query = query.where(col(OrderHold.reason_code).not_in(_OUTLIVING))
-    for hold in (await session.exec(query.order_by(col(OrderHold.hold_id)))).all():
-        await settle(session, order, hold, "closed", by="orderflow", reason=why)
+    for hold in await _open(session, order.order_no):
+        if not (keeping_money and hold.reason_code in _OUTLIVING):
+            await settle(session, order, hold, "closed", by="orderflow", reason=why)
 
 
 async def settle(
@@ -122,10 +105,13 @@ async def settle(
 
 async def open_at(session: AsyncSession, order_no: str, node: str) -> tuple[str, ...]:
     """The reasons of the order's holds that were opened at this node and are open."""
-    query = select(OrderHold.reason_code).where(
-        OrderHold.order_no == order_no, OrderHold.node == node, col(OrderHold.resolved_at).is_(None)
-    )
-    return tuple((await session.exec(query)).all())
+    return tuple(hold.reason_code for hold in await _open(session, order_no) if hold.node == node)
+
+
+async def _open(session: AsyncSession, order_no: str) -> list[OrderHold]:
+    """The order's open holds by their ids."""
+    found = [hold for hold in await whole.rows(session, OrderHold, order_no) if hold.resolved_at is None]
+    return sorted(found, key=lambda hold: hold.hold_id)
 
 
 def give_until(hold: OrderHold, sla: timedelta) -> None:
@@ -139,12 +125,12 @@ async def escalate_overdue(session: AsyncSession, order: Order) -> list[OrderHol
 
     The next level has as long as the owner had. Above the last one nobody is left, and the hold stays there.
     """
-    query = select(OrderHold).where(
-        OrderHold.order_no == order.order_no,
-        col(OrderHold.resolved_at).is_(None),
-        col(OrderHold.escalates_at) <= now(),
-    )
-    found = list((await session.exec(query.order_by(col(OrderHold.hold_id)))).all())
+    moment = now()
+    found = [
+        hold
+        for hold in await _open(session, order.order_no)
+        if hold.escalates_at is not None and hold.escalates_at <= moment
+    ]
     for hold in found:
         await _escalate(session, order, hold)
     return found

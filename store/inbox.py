@@ -14,14 +14,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
 from models.columns import now
-from models.inbox import InboxMessage
-from runtime.database import LATER
+from models.inbox import LARGEST_ID, InboxMessage
+from runtime.database import LAST, LATER
 
 # Long enough for a hand-over that is under way in another process to end first.
 _LEASE = timedelta(seconds=15)
 STRAY_AFTER = timedelta(hours=24)
 """A message that has waited so long for its order is for people to look into."""
-_LARGEST_ID = 2**63 - 1
 WAKE_UPS = ("stock.replenished", "order.adjusted")
 """Messages that say nothing but that the order should look again."""
 # What people ask of a running order with an update. A message of another kind is not theirs to use up.
@@ -67,6 +66,14 @@ async def add(session: AsyncSession, message: Incoming, *, leased: bool = True) 
 
     Not `leased`: whoever commits it will not hand it over, and the sweeper need not wait for that.
     """
+    return await add_new(session, message, leased=leased) or await first_of(session, message)
+
+
+async def add_new(session: AsyncSession, message: Incoming, *, leased: bool, last: bool = False) -> Receipt | None:
+    """Afterwards the message is in the inbox; None: there was one of its id or key before.
+
+    `last`: nothing else is asked or changed by this transaction, so its commit goes out with this.
+    """
     row = {
         "source": message.source,
         "message_id": message.message_id,
@@ -82,13 +89,13 @@ async def add(session: AsyncSession, message: Incoming, *, leased: bool = True) 
         "hand_over_attempts": 0,
     }
     statement = insert(InboxMessage).values(row).on_conflict_do_nothing().returning(col(InboxMessage.inbox_id))
-    inbox_id = (await session.execute(statement)).scalar_one_or_none()
-    if inbox_id is not None:
-        return Receipt(inbox_id, message.order_no, repeated=False)
-    return await _first_of(session, message)
+    how = LAST if last else {}
+    inbox_id = (await session.execute(statement, execution_options=how)).scalar_one_or_none()
+    return None if inbox_id is None else Receipt(inbox_id, message.order_no, repeated=False)
 
 
-async def _first_of(session: AsyncSession, message: Incoming) -> Receipt:
+async def first_of(session: AsyncSession, message: Incoming) -> Receipt:
+    """The message that came first under this id or key. Raises MessageDiffers where it says something else."""
     same_id = (InboxMessage.message_id == message.message_id) & (InboxMessage.source == message.source)
     if message.idempotency_key is not None:
         same_key = (InboxMessage.source == message.source) & (InboxMessage.idempotency_key == message.idempotency_key)
@@ -124,7 +131,7 @@ async def body_of(session: AsyncSession, inbox_id: int) -> str:
 
 async def of_order(session: AsyncSession, inbox_id: int, order_no: str) -> InboxMessage | None:
     """The order's message, or None: then whoever named it did not come through our door."""
-    if not 0 < inbox_id <= _LARGEST_ID:
+    if not 0 < inbox_id <= LARGEST_ID:
         return None
     message = await session.get(InboxMessage, inbox_id)
     return message if message is not None and message.order_no == order_no else None
@@ -186,13 +193,23 @@ RETURNING inbox_id, order_no, kind, message_id, hand_over_attempts
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What the workflow of an order begins with, as whoever has just placed the order knows."""
+
+    flow_key: str
+    flow_version: int
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """A message that Temporal has to get."""
+    """A message that Temporal has to get; `start`: of an order that has been placed a moment ago."""
 
     inbox_id: int
     order_no: str
     kind: str
     message_id: str
+    start: Start | None = None
 
 
 async def claim_pending(session: AsyncSession, most: int) -> list[Pending]:

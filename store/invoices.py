@@ -11,9 +11,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.invoice import Invoice, InvoiceLine
-from models.masters import Customer, LegalEntity
+from models.masters import LegalEntity
 from models.order import Order, OrderLine
-from store import series
+from store import series, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,17 @@ class SeriesGap:
 
 async def of_order(session: AsyncSession, order_no: str) -> list[InvoiceWithLines]:
     """The order's invoices and credit notes with their lines, first one first, rejected ones included."""
-    await session.flush()
-    query = select(Invoice).where(Invoice.order_no == order_no)
-    found = (await session.exec(query.order_by(col(Invoice.submitted_at), col(Invoice.invoice_key)))).all()
-    return await _with_lines(session, found)
+    found = await whole.rows(session, Invoice, order_no)
+    found.sort(key=lambda invoice: (invoice.submitted_at, invoice.invoice_key))
+    lines = await whole.rows(session, InvoiceLine, order_no)
+    return _together(found, sorted(lines, key=lambda line: line.line_no))
 
 
 async def find(session: AsyncSession, invoice_key: str) -> InvoiceWithLines | None:
     """The invoice of this key with its lines, if there is one."""
     invoice = await session.get(Invoice, invoice_key)
-    return None if invoice is None else (await _with_lines(session, [invoice]))[0]
+    known = () if invoice is None else await of_order(session, invoice.order_no)
+    return next((one for one in known if one.invoice is invoice), None)
 
 
 async def page(
@@ -77,17 +78,20 @@ async def page(
 async def _with_lines(session: AsyncSession, invoices: Sequence[Invoice]) -> list[InvoiceWithLines]:
     keys = [invoice.invoice_key for invoice in invoices]
     query = select(InvoiceLine).where(col(InvoiceLine.invoice_key).in_(keys)).order_by(col(InvoiceLine.line_no))
-    lines: dict[str, list[InvoiceLine]] = {}
-    for line in await session.exec(query):
-        lines.setdefault(line.invoice_key, []).append(line)
-    return [InvoiceWithLines(invoice, tuple(lines.get(invoice.invoice_key, ()))) for invoice in invoices]
+    return _together(invoices, (await session.exec(query)).all())
+
+
+def _together(invoices: Sequence[Invoice], lines: Sequence[InvoiceLine]) -> list[InvoiceWithLines]:
+    of: dict[str, list[InvoiceLine]] = {}
+    for line in lines:
+        of.setdefault(line.invoice_key, []).append(line)
+    return [InvoiceWithLines(invoice, tuple(of.get(invoice.invoice_key, ()))) for invoice in invoices]
 
 
 async def submitted(session: AsyncSession, order_no: str, kind: str) -> InvoiceWithLines | None:
     """The order's invoice of this kind that was asked for and has no answer yet; there is at most one."""
-    query = select(Invoice).where(Invoice.order_no == order_no, Invoice.kind == kind, Invoice.state == "submitted")
-    found = (await session.exec(query)).one_or_none()
-    return None if found is None else (await _with_lines(session, [found]))[0]
+    known = await of_order(session, order_no)
+    return next((one for one in known if one.invoice.kind == kind and one.invoice.state == "submitted"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +103,20 @@ class InForce:
     tax_minor: int = 0
 
 
-_IN_FORCE = text("""
-SELECT l.line_id, sum(s.sign * l.quantity) AS units, sum(s.sign * l.net_minor) AS net, sum(s.sign * l.tax_minor) AS tax
-FROM invoice_lines l JOIN invoices i ON i.invoice_key = l.invoice_key
-CROSS JOIN LATERAL (SELECT CASE i.kind WHEN 'red' THEN -1 ELSE 1 END AS sign) s
-WHERE l.order_no = :order_no AND i.state = 'issued' GROUP BY l.line_id
-""")
-
-
 async def in_force(session: AsyncSession, order_no: str) -> dict[str, InForce]:
     """What issued invoices still say of each line; lines that none names are left out."""
-    await session.flush()
-    rows = await session.execute(_IN_FORCE, {"order_no": order_no})
-    return {row.line_id: InForce(int(row.units), int(row.net), int(row.tax)) for row in rows}
+    said: dict[str, InForce] = {}
+    for one in await of_order(session, order_no):
+        if one.invoice.state == "issued":
+            sign = -1 if one.invoice.kind == "red" else 1
+            for line in one.lines:
+                known = said.get(line.line_id, InForce())
+                said[line.line_id] = InForce(
+                    known.units + sign * line.quantity,
+                    known.net_minor + sign * line.net_minor,
+                    known.tax_minor + sign * line.tax_minor,
+                )
+    return said
 
 
 def due(lines: Sequence[OrderLine], invoiced: Mapping[str, InForce]) -> list[InvoiceLine]:
@@ -264,14 +269,12 @@ async def _add(session: AsyncSession, invoice: Invoice, lines: Sequence[InvoiceL
 
 
 async def _next_key(session: AsyncSession, order_no: str, kind: str) -> str:
-    asked = {"order_no": order_no, "kind": kind}
-    count = text("SELECT count(*) FROM invoices WHERE order_no = :order_no AND kind = :kind")
-    letter = "I" if kind == "blue" else "R"
-    return f"{order_no}-{letter}{(await session.execute(count, asked)).scalar_one() + 1}"
+    count = sum(invoice.kind == kind for invoice in await whole.rows(session, Invoice, order_no))
+    return f"{order_no}-{'I' if kind == 'blue' else 'R'}{count + 1}"
 
 
 async def _buyer(session: AsyncSession, order: Order) -> dict[str, Any]:
-    customer = await session.get(Customer, order.customer_id) if order.customer_id else None
+    customer = await whole.buyer(session, order)
     said = order.contact.get("name") or order.ship_to.get("name") or order.customer_id or order.order_no
     return {
         "name": (customer.name if customer else None) or said,

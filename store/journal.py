@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlmodel import col, select
@@ -16,7 +17,11 @@ from domain.posting.currency import BookedEntry, Conversion, in_functional_curre
 from domain.posting.entry import Entry, Side
 from domain.posting.roles import Role
 from models.journal import JournalEntry, JournalLine
+from models.masters import LegalEntity
 from models.order import Order
+from runtime.database import LATER
+from store import payments, whole
+from store.whole import Question
 
 
 class AccountMappingMissing(DomainError):
@@ -104,7 +109,7 @@ class PostedEntry:
 
 
 # One round trip, and all or nothing without a savepoint: when an account is missing no entry is inserted at all.
-_POST = text("""
+_POSTING = """
 WITH entity AS (
     SELECT CAST(CAST(:event_at AS timestamptz) AT TIME ZONE time_zone AS date) AS accounting_date
     FROM legal_entities WHERE entity_id = :entity_id
@@ -126,7 +131,7 @@ WITH entity AS (
            CAST(:fx_rate AS numeric), entity.accounting_date, CAST(:event_at AS timestamptz), now()
     FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS given(at integer, event_key text, event text)
     CROSS JOIN entity
-    WHERE NOT EXISTS (SELECT 1 FROM known) AND NOT EXISTS (SELECT 1 FROM line WHERE account IS NULL)
+    WHERE NOT EXISTS (SELECT 1 FROM known) {unless}
     ORDER BY given.at
     ON CONFLICT (event_key) DO NOTHING
     RETURNING entry_id, event_key
@@ -139,11 +144,14 @@ SELECT EXISTS (SELECT 1 FROM entity) AS has_entity,
        (SELECT count(*) FROM entry) AS posted,
        EXISTS (SELECT 1 FROM known) AS known,
        ARRAY(SELECT DISTINCT role FROM line WHERE account IS NULL ORDER BY role) AS missing
-""")
+"""
+_POST = text(_POSTING.format(unless="AND NOT EXISTS (SELECT 1 FROM line WHERE account IS NULL)"))
+# An account that is missing all the same is refused by its column, and the transaction with it.
+_POST_SURELY = text(_POSTING.format(unless=""))
 
 
 async def post(session: AsyncSession, context: PostingContext, entries: Sequence[Entry], event_key: str) -> bool:
-    """Afterwards the entries are in the books, once for `event_key`; False: they were before, or there are none.
+    """Afterwards the entries are in the books, once for `event_key`; False: there are none, or they were before.
 
     The first entry carries `event_key` itself, each further one `event_key/<its event>`, so their events differ. The
     accounting date is the day of `event_at` where the entity is. The voucher's order must be locked by this
@@ -154,25 +162,25 @@ async def post(session: AsyncSession, context: PostingContext, entries: Sequence
     booked = await _booked(session, context, entries)
     keys = [event_key, *(f"{event_key}/{entry.event}" for entry in entries[1:])]
     numbered = list(zip(keys, booked, strict=True))
-    row = (
-        await session.execute(
-            _POST,
-            {
-                "entity_id": context.entity_id,
-                "voucher_no": context.voucher_no,
-                "order_no": context.order_no,
-                "currency": context.currency,
-                "functional_currency": context.functional_currency,
-                "fx_rate": context.fx_rate,
-                "event_at": context.event_at,
-                "event_key": event_key,
-                "entries": json.dumps(
-                    [{"at": at, "event_key": key, "event": entry.event} for at, (key, entry) in enumerate(numbered)]
-                ),
-                "lines": json.dumps([line for key, entry in numbered for line in _line_rows(key, entry)]),
-            },
-        )
-    ).one()
+    asked = {
+        "entity_id": context.entity_id,
+        "voucher_no": context.voucher_no,
+        "order_no": context.order_no,
+        "currency": context.currency,
+        "functional_currency": context.functional_currency,
+        "fx_rate": context.fx_rate,
+        "event_at": context.event_at,
+        "event_key": event_key,
+        "entries": json.dumps(
+            [{"at": at, "event_key": key, "event": entry.event} for at, (key, entry) in enumerate(numbered)]
+        ),
+        "lines": json.dumps([line for key, entry in numbered for line in _line_rows(key, entry)]),
+    }
+    payments.forget_books(session)
+    if await _has_accounts(session, context, booked):
+        await session.execute(_POST_SURELY, asked, execution_options=LATER)
+        return True
+    row = (await session.execute(_POST, asked)).one()
     if not row.has_entity:
         raise EntityMissing(entity_id=context.entity_id)
     if row.known:
@@ -180,6 +188,26 @@ async def post(session: AsyncSession, context: PostingContext, entries: Sequence
     if row.missing:
         raise AccountMappingMissing(entity_id=context.entity_id, roles=list(row.missing))
     return int(row.posted) > 0
+
+
+_ACCOUNTS = Question(
+    """
+SELECT m.role, min(m.valid_from) AS since FROM account_mappings m JOIN orders o ON o.entity_id = m.entity_id
+WHERE o.order_no = %(order_no)s GROUP BY m.role
+""",
+    lasting=True,
+)
+
+
+async def _has_accounts(session: AsyncSession, context: PostingContext, entries: Sequence[BookedEntry]) -> bool:
+    """Whether it is known that the entity has an account for every role, so that nobody has to wait for the answer."""
+    if context.order_no is None or not whole.has(session, context.order_no):
+        return False
+    entity = await session.get_one(LegalEntity, context.entity_id)
+    day = context.event_at.astimezone(ZoneInfo(entity.time_zone)).date().isoformat()
+    since = {row["role"]: row["since"] for row in await _ACCOUNTS.answer(session, context.order_no)}
+    roles = {line.role.value for entry in entries for line in entry.lines}
+    return all(role in since and since[role] <= day for role in roles)
 
 
 async def _booked(session: AsyncSession, context: PostingContext, entries: Sequence[Entry]) -> list[BookedEntry]:
@@ -237,6 +265,7 @@ async def reverse(session: AsyncSession, order_no: str, events: Sequence[str], e
 
     A mirror has the same accounts and both amounts on the other side, and names the entry it reverses.
     """
+    payments.forget_books(session)
     asked = {"order_no": order_no, "events": list(events), "event_at": event_at}
     return int((await session.execute(_REVERSE, asked)).scalar_one())
 

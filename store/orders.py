@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import text
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
 from domain.order import Axes, Figures, Standing, axes_of, has_happened
 from domain.payment_plan import PaymentPlan
-from models.order import Order, OrderLine
-from runtime.database import LAST
+from models.approval import Approval
+from models.inbox import LARGEST_ID
+from models.order import Order, OrderHold, OrderLine
+from models.payment import Refund
+from models.shipping import Shipment
+from store import whole
 
 
 class OrderNotFound(DomainError):
@@ -21,9 +25,12 @@ class OrderNotFound(DomainError):
     code = "order_not_found"
 
 
-async def lock(session: AsyncSession, order_no: str) -> Order:
-    """The order's row, locked until the transaction ends: one step at a time per order. Raises OrderNotFound."""
-    order = (await session.exec(select(Order).where(Order.order_no == order_no).with_for_update())).one_or_none()
+async def lock(session: AsyncSession, order_no: str, inbox_id: int = 0) -> Order:
+    """The order's row, locked until the transaction ends: one step at a time per order. Raises OrderNotFound.
+
+    All that hangs on it has been read with it (`store/whole.py`), and the message of this number.
+    """
+    order = await whole.lock(session, order_no, inbox_id if 0 < inbox_id <= LARGEST_ID else 0)
     if order is None:
         raise OrderNotFound(order_no=order_no)
     return order
@@ -39,8 +46,7 @@ async def get(session: AsyncSession, order_no: str) -> Order:
 
 async def lines(session: AsyncSession, order_no: str) -> Sequence[OrderLine]:
     """The order's lines in the order in which the customer gave them."""
-    query = select(OrderLine).where(OrderLine.order_no == order_no).order_by(col(OrderLine.position))
-    return (await session.exec(query)).all()
+    return sorted(await whole.rows(session, OrderLine, order_no), key=lambda line: line.position)
 
 
 def plan(order: Order) -> PaymentPlan:
@@ -77,16 +83,48 @@ WHERE o.order_no = ANY(:order_nos)
 """)
 
 
-async def standing(session: AsyncSession, order_no: str, *, last: bool = False) -> Standing:
-    """How the order stands now, this transaction's own changes included. Raises OrderNotFound.
+_OF_ORDER = (
+    "order_no", "lifecycle", "last_event_seq", "payment_terms", "cancel_requested_at", "came", "total_minor",
+    "paid_minor", "refunded_minor", "written_off_minor", "reduced_minor", "forfeited_minor", "deposit_minor",
+)  # fmt: skip
+_UNITS = ("cancelled", "allocated", "shipped", "delivered", "returned", "invoiced", "recognised", "refunded")
 
-    `last`: nothing else is asked or changed by this transaction, so its commit goes out with the question.
-    """
-    await session.flush()
-    how = LAST if last else {}
-    row = (await session.execute(_FIGURES, {"order_nos": [order_no]}, execution_options=how)).one_or_none()
+
+async def standing(session: AsyncSession, order_no: str) -> Standing:
+    """How the order stands now, this transaction's own changes included. Raises OrderNotFound."""
+    if whole.has(session, order_no):
+        return _standing(await _looked_up(session, order_no))
+    row = (await session.execute(_FIGURES, {"order_nos": [order_no]})).one_or_none()
     if row is None:
         raise OrderNotFound(order_no=order_no)
+    return _standing(row)
+
+
+async def _looked_up(session: AsyncSession, order_no: str) -> Any:
+    """What `_FIGURES` finds, of an order that is locked."""
+    order = await get(session, order_no)
+    units = await whole.rows(session, OrderLine, order_no)
+    parcels = [one.status for one in await whole.rows(session, Shipment, order_no)]
+    open_holds = [one for one in await whole.rows(session, OrderHold, order_no) if one.resolved_at is None]
+    open_holds.sort(key=lambda hold: hold.hold_id)
+    asked = await whole.rows(session, Approval, order_no)
+    going_back = await whole.rows(session, Refund, order_no)
+    sums = {name: sum(getattr(line, name) for line in units) for name in _UNITS}
+    return SimpleNamespace(
+        **{name: getattr(order, name) for name in _OF_ORDER},
+        **sums,
+        ordered=sum(line.quantity for line in units),
+        booked=sum(status not in ("voided", "created") for status in parcels),
+        failed=sum(status in ("lost", "returned") for status in parcels),
+        holds=[hold.reason_code for hold in open_holds if hold.blocking],
+        quiet=[hold.reason_code for hold in open_holds if not hold.blocking],
+        approvals=sorted(one.approval_id for one in asked if one.state == "open"),
+        surplus_due=any(one.cause == "surplus" and one.state != "succeeded" for one in going_back),
+        escalates_at=min((hold.escalates_at for hold in open_holds if hold.escalates_at is not None), default=None),
+    )
+
+
+def _standing(row: Any) -> Standing:
     axes = axes_of(_figures(row))
     return Standing(
         lifecycle=row.lifecycle,
@@ -97,9 +135,7 @@ async def standing(session: AsyncSession, order_no: str, *, last: bool = False) 
         revenue=axes.revenue,
         blocking_holds=tuple(row.holds),
         money_in=row.paid_minor > row.refunded_minor + row.forfeited_minor,
-        deposit_paid=PaymentPlan.of(
-            row.payment_terms, row.total_minor - row.reduced_minor, row.deposit_minor
-        ).deposit_is_paid(row.paid_minor - row.refunded_minor - row.forfeited_minor),
+        deposit_paid=_has_deposit(row),
         revenue_due=row.delivered > row.recognised,
         cancelling=row.cancel_requested_at is not None,
         open_approvals=tuple(row.approvals),

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.order import Lifecycle
 from domain.posting.roles import PaymentCategory
+from models.masters import PaymentMethod
 from models.order import Order
 from models.payment import Payment, Refund
+from models.refunding import GrantedRefund
+from store import whole
+from store.whole import Question
 
 APPLIED = "applied"
 """Counts towards the order and is in its books."""
@@ -42,21 +45,15 @@ class Booked:
     undone: bool
 
 
-_BOOKED = text("""
-SELECT (SELECT coalesce(sum(amount_minor), 0) FROM payments
-        WHERE order_no = :order_no AND state = 'applied') AS applied,
-       (SELECT coalesce(sum(r.amount_minor), 0)
-        FROM refunds r JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
-        WHERE r.order_no = :order_no AND p.state = 'applied') AS approved,
-       (SELECT coalesce(sum(compensation_minor - absorbed_minor), 0) FROM granted_refunds
-        WHERE order_no = :order_no) AS compensated,
-       (SELECT coalesce(sum(CASE l.side WHEN 'Dr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
+_BOOKS = Question("""
+SELECT (SELECT coalesce(sum(CASE l.side WHEN 'Dr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
         FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
-        WHERE e.voucher_no = :voucher_no AND l.role = 'rounding' AND e.currency = :currency) AS written_off,
+        WHERE e.voucher_no = o.voucher_no AND l.role = 'rounding' AND e.currency = o.currency) AS written_off,
        (SELECT coalesce(sum(CASE l.side WHEN 'Cr' THEN l.amount_minor ELSE -l.amount_minor END), 0)
         FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.entry_id
-        WHERE e.voucher_no = :voucher_no AND l.role = 'forfeited_deposit' AND e.currency = :currency) AS forfeited,
-       EXISTS (SELECT 1 FROM journal_entries WHERE event_key = :undone_key) AS undone
+        WHERE e.voucher_no = o.voucher_no AND l.role = 'forfeited_deposit' AND e.currency = o.currency) AS forfeited,
+       EXISTS (SELECT 1 FROM journal_entries WHERE event_key = 'sale_undone/' || o.order_no) AS undone
+FROM orders o WHERE o.order_no = %(order_no)s
 """)
 
 
@@ -67,52 +64,53 @@ def undone_key(order_no: str) -> str:
 
 async def booked(session: AsyncSession, order: Order) -> Booked:
     """What the books know of the order's money, this transaction's own changes included."""
-    await session.flush()
-    asked = {
-        "order_no": order.order_no,
-        "voucher_no": order.voucher_no,
-        "currency": order.currency,
-        "undone_key": undone_key(order.order_no),
-    }
-    row = (await session.execute(_BOOKED, asked)).one()
+    books = (await _BOOKS.answer(session, order.order_no))[0]
+    known = await of_order(session, order.order_no)
+    applied = {payment.payment_id: payment.amount_minor for payment in known if payment.state == APPLIED}
+    refunds = await whole.rows(session, Refund, order.order_no)
+    approved_minor = sum(refund.amount_minor for refund in refunds if refund.payment_id in applied)
+    grants = await whole.rows(session, GrantedRefund, order.order_no)
+    compensated_minor = sum(grant.compensation_minor - grant.absorbed_minor for grant in grants)
     return Booked(
-        settled_minor=int(row.applied - row.approved + row.compensated - row.forfeited),
-        written_off_minor=int(row.written_off),
-        forfeited_minor=int(row.forfeited),
-        undone=bool(row.undone) or order.lifecycle in _UNDONE,
+        settled_minor=sum(applied.values()) - approved_minor + compensated_minor - int(books["forfeited"]),
+        written_off_minor=int(books["written_off"]),
+        forfeited_minor=int(books["forfeited"]),
+        undone=bool(books["undone"]) or order.lifecycle in _UNDONE,
     )
+
+
+def forget_books(session: AsyncSession) -> None:
+    """To be called by whoever posts."""
+    _BOOKS.forget(session)
 
 
 async def category_of(session: AsyncSession, method: str) -> PaymentCategory | None:
     """The category under which the method is known; None: nobody has said, and it must not be guessed."""
-    known = await session.execute(
-        text("SELECT category FROM payment_methods WHERE method = :method"), {"method": method}
-    )
-    category = known.scalar_one_or_none()
-    return PaymentCategory(category) if category in _CATEGORIES else None
+    known = await session.get(PaymentMethod, method)
+    return PaymentCategory(known.category) if known is not None and known.category in _CATEGORIES else None
 
 
 async def find(session: AsyncSession, order_no: str, payment_id: str) -> Payment | None:
     """The order's payment of this id, if it has come."""
-    return await session.get(Payment, (order_no, payment_id))
+    known = await whole.rows(session, Payment, order_no)
+    return next((payment for payment in known if payment.payment_id == payment_id), None)
 
 
 async def of_order(session: AsyncSession, order_no: str) -> Sequence[Payment]:
     """The order's payments in the order in which they were recorded."""
-    query = select(Payment).where(Payment.order_no == order_no)
-    return (await session.exec(query.order_by(col(Payment.recorded_at), col(Payment.payment_id)))).all()
+    known = await whole.rows(session, Payment, order_no)
+    return sorted(known, key=lambda payment: (payment.recorded_at, payment.payment_id))
 
 
 async def unposted(session: AsyncSession, order_no: str) -> Sequence[Payment]:
     """The order's payments that are not in the books yet, the first one first."""
-    query = select(Payment).where(Payment.order_no == order_no, Payment.state == UNPOSTED)
-    return (await session.exec(query.order_by(col(Payment.recorded_at), col(Payment.payment_id)))).all()
+    return [payment for payment in await of_order(session, order_no) if payment.state == UNPOSTED]
 
 
 async def refunds_of(session: AsyncSession, order_no: str) -> Sequence[Refund]:
     """The order's refunds in the order of their numbers."""
-    query = select(Refund).where(Refund.order_no == order_no)
-    return sorted((await session.exec(query)).all(), key=lambda refund: (len(refund.refund_id), refund.refund_id))
+    known = await whole.rows(session, Refund, order_no)
+    return sorted(known, key=lambda refund: (len(refund.refund_id), refund.refund_id))
 
 
 async def left_of(session: AsyncSession, order_no: str) -> list[tuple[Payment, int]]:

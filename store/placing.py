@@ -17,10 +17,10 @@ from domain.order_number import order_number
 from domain.pricing import OrderLineValue, PricedLine, PricedOrder
 from models.columns import now
 from models.order import Order, OrderLine, OrderSource
-from store import events, facts, inbox, series
+from store import events, facts, inbox, series, whole
 from store.defaults import ENTITY
 from store.events import Event
-from store.inbox import Incoming
+from store.inbox import Incoming, Start
 
 
 class NoLegalEntity(DomainError):
@@ -72,6 +72,7 @@ class Placed:
     order_no: str
     inbox_id: int
     repeated: bool
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,16 @@ async def place(
         # Nobody has named a day: the balance may be paid from the first moment on.
         order.balance_opens_at = received_at
     session.add(order)
+    whole.made(session, order.order_no)
     await session.flush()
-    session.add_all(_lines(draft))
+    lines = _lines(draft)
+    session.add_all(lines)
     session.add(OrderSource(order_no=order.order_no, inbox_id=receipt.inbox_id))
     told = {"total_minor": order.total_minor, "currency": order.currency, "voucher_no": order.voucher_no}
     placed = Event("order.received", told, actor=draft.actor, source=draft.source, message_id=message.message_id)
     await events.record(session, order, placed)
-    return Placed(order.order_no, receipt.inbox_id, repeated=False)
+    start = Start(flow.key, flow.version, facts.as_placed(order, lines, ground.customer))
+    return Placed(order.order_no, receipt.inbox_id, repeated=False, start=start)
 
 
 _GROUND = text("""

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.order import Order
 from models.refunding import GrantedRefund, GrantedRefundLine
+from store import payments, whole
+
+_NOT_COUNTED = ("cancel", "surplus")
 
 
 async def find(session: AsyncSession, order_no: str, grant_id: str) -> GrantedRefund | None:
@@ -17,8 +19,8 @@ async def find(session: AsyncSession, order_no: str, grant_id: str) -> GrantedRe
 
 async def of_order(session: AsyncSession, order_no: str) -> Sequence[GrantedRefund]:
     """The order's granted and refused refunds, first one first."""
-    query = select(GrantedRefund).where(GrantedRefund.order_no == order_no)
-    return (await session.exec(query.order_by(col(GrantedRefund.granted_at), col(GrantedRefund.grant_id)))).all()
+    known = await whole.rows(session, GrantedRefund, order_no)
+    return sorted(known, key=lambda grant: (grant.granted_at, grant.grant_id))
 
 
 async def lines_of(session: AsyncSession, order_no: str) -> dict[str, list[GrantedRefundLine]]:
@@ -32,26 +34,8 @@ async def lines_of(session: AsyncSession, order_no: str) -> dict[str, list[Grant
 
 async def given_back(session: AsyncSession, order_no: str) -> int:
     """What went back, or goes back, because the order's price fell; compensation is no part of it."""
-    found = await session.execute(
-        text("""
-        SELECT coalesce(sum(payout_minor + absorbed_minor - compensation_minor), 0) FROM granted_refunds
-        WHERE order_no = :order_no
-        """),
-        {"order_no": order_no},
-    )
-    return int(found.scalar_one())
-
-
-_DUE = text("""
-SELECT (SELECT coalesce(sum(amount_minor), 0) FROM payments
-        WHERE order_no = :order_no AND kind = 'duplicate' AND state <> 'unapplied')
-     + (SELECT coalesce(sum(r.amount_minor), 0)
-        FROM refunds r JOIN payments p ON p.order_no = r.order_no AND p.payment_id = r.payment_id
-        WHERE r.order_no = :order_no AND r.cause IN ('cancel', 'surplus') AND p.kind <> 'duplicate'
-          AND p.state <> 'unapplied') AS not_counted_minor,
-       (SELECT coalesce(sum(payout_minor + absorbed_minor - compensation_minor), 0) FROM granted_refunds
-        WHERE order_no = :order_no) AS back_minor
-""")
+    grants = await whole.rows(session, GrantedRefund, order_no)
+    return sum(grant.payout_minor + grant.absorbed_minor - grant.compensation_minor for grant in grants)
 
 
 async def still_due(session: AsyncSession, order: Order) -> int:
@@ -59,7 +43,16 @@ async def still_due(session: AsyncSession, order: Order) -> int:
 
     Paid towards the sale are no duplicates, and nothing that went back as too much or as broken off.
     """
-    await session.flush()
-    row = (await session.execute(_DUE, {"order_no": order.order_no})).one()
-    counted = order.paid_minor - int(row.not_counted_minor)
-    return order.total_minor - order.reduced_minor - (counted - int(row.back_minor))
+    towards_sale, not_counted_minor = set(), 0
+    for payment in await payments.of_order(session, order.order_no):
+        if payment.state == payments.UNAPPLIED:
+            continue
+        if payment.kind == payments.DUPLICATE:
+            not_counted_minor += payment.amount_minor
+        else:
+            towards_sale.add(payment.payment_id)
+    for refund in await payments.refunds_of(session, order.order_no):
+        if refund.cause in _NOT_COUNTED and refund.payment_id in towards_sale:
+            not_counted_minor += refund.amount_minor
+    counted = order.paid_minor - not_counted_minor
+    return order.total_minor - order.reduced_minor - (counted - await given_back(session, order.order_no))

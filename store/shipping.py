@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.allocation import Allocation
 from domain.shipping import EMPTY, ENDED, FAILED, VOIDABLE, ParcelStatus
+from models.order import OrderLine
 from models.shipping import CarrierScan, FulfilmentOrder, Shipment, ShipmentLine
+from store import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +26,11 @@ class Parcel:
 
 async def parcels(session: AsyncSession, order_no: str) -> list[Parcel]:
     """The order's shipments with their lines, first one first, voided ones included."""
-    await session.flush()
-    number = col(Shipment.shipment_no)
-    shipments = await session.exec(
-        select(Shipment).where(Shipment.order_no == order_no).order_by(func.length(number), number)
-    )
-    lines = await session.exec(
-        select(ShipmentLine).where(ShipmentLine.order_no == order_no).order_by(col(ShipmentLine.line_id))
-    )
+    shipments = await whole.rows(session, Shipment, order_no)
+    shipments.sort(key=lambda shipment: (len(shipment.shipment_no), shipment.shipment_no))
+    lines = await whole.rows(session, ShipmentLine, order_no)
     packed: dict[str, list[ShipmentLine]] = {}
-    for line in lines:
+    for line in sorted(lines, key=lambda line: line.line_id):
         packed.setdefault(line.shipment_no, []).append(line)
     return [Parcel(shipment, tuple(packed.get(shipment.shipment_no, ()))) for shipment in shipments]
 
@@ -45,8 +42,8 @@ async def find(session: AsyncSession, shipment_no: str) -> Shipment | None:
 
 async def parcel(session: AsyncSession, shipment: Shipment) -> Parcel:
     """The shipment with its lines."""
-    query = select(ShipmentLine).where(ShipmentLine.shipment_no == shipment.shipment_no)
-    return Parcel(shipment, tuple((await session.exec(query.order_by(col(ShipmentLine.line_id)))).all()))
+    known = await parcels(session, shipment.order_no)
+    return next(one for one in known if one.shipment.shipment_no == shipment.shipment_no)
 
 
 async def pack(session: AsyncSession, order_no: str, promised: Sequence[Allocation]) -> set[str]:
@@ -82,8 +79,8 @@ async def pack(session: AsyncSession, order_no: str, promised: Sequence[Allocati
 
 
 async def _fulfilments(session: AsyncSession, order_no: str, warehouses: Sequence[str]) -> dict[str, FulfilmentOrder]:
-    found = (await session.exec(select(FulfilmentOrder).where(FulfilmentOrder.order_no == order_no))).all()
-    by_warehouse = {fulfilment.warehouse: fulfilment for fulfilment in found}
+    known = await whole.rows(session, FulfilmentOrder, order_no)
+    by_warehouse = {fulfilment.warehouse: fulfilment for fulfilment in known}
     for warehouse in warehouses:
         fulfilment = by_warehouse.get(warehouse)
         if fulfilment is None:
@@ -162,14 +159,9 @@ async def none_will_arrive(session: AsyncSession, order_no: str) -> bool:
     return statuses <= FAILED | VOIDABLE | EMPTY
 
 
-async def count_delivered(session: AsyncSession, shipment_no: str) -> None:
+async def count_delivered(session: AsyncSession, order_no: str, shipment_no: str) -> None:
     """Afterwards the order's lines count the parcel's units as delivered. To be called once for a parcel."""
-    await session.flush()
-    await session.execute(
-        text("""
-        UPDATE order_lines l SET delivered = l.delivered + s.quantity
-        FROM shipment_lines s
-        WHERE s.shipment_no = :shipment_no AND l.order_no = s.order_no AND l.line_id = s.line_id
-        """),
-        {"shipment_no": shipment_no},
-    )
+    lines = {line.line_id: line for line in await whole.rows(session, OrderLine, order_no)}
+    for unit in await whole.rows(session, ShipmentLine, order_no):
+        if unit.shipment_no == shipment_no:
+            lines[unit.line_id].delivered += unit.quantity

@@ -11,7 +11,7 @@ from api.inbox.hand_over import HandOver
 from integrations.carrier.port import CarrierEvent
 from runtime.database import Sessions
 from store import inbox, shipping
-from store.inbox import Incoming, Pending, Receipt
+from store.inbox import Incoming, Pending, Receipt, Start
 
 PAYMENT_SETTLED: Final = "payment.settled"
 PARCEL_SCANNED: Final = "parcel.scanned"
@@ -32,8 +32,9 @@ async def take(session: AsyncSession, message: Incoming, hand_over: HandOver | N
 
     A message for an order that is not `known` yet waits in the inbox and is handed over once the order has come.
     """
-    receipt = await inbox.add(session, message, leased=known)
+    new = await inbox.add_new(session, message, leased=known, last=True)
     await session.commit()
+    receipt = new or await inbox.first_of(session, message)
     if known and not receipt.repeated:
         send(hand_over, receipt.inbox_id, message)
     return receipt
@@ -62,10 +63,10 @@ def asked(kind: str, order_no: str, request_id: str, said: dict[str, Any], actor
     return Incoming(API, f"{request_id}/{order_no}/{words}", kind, order_no, body, said, actor)
 
 
-def send(hand_over: HandOver | None, inbox_id: int, message: Incoming) -> None:
+def send(hand_over: HandOver | None, inbox_id: int, message: Incoming, start: Start | None = None) -> None:
     """Afterwards the committed message is in line for Temporal; where nothing hands over, the sweeper finds it."""
     if hand_over is not None and message.order_no is not None:
-        hand_over.soon(Pending(inbox_id, message.order_no, message.kind, message.message_id))
+        hand_over.soon(Pending(inbox_id, message.order_no, message.kind, message.message_id, start))
 
 
 def scan_message(order_no: str, event: CarrierEvent, source: str, actor: str) -> Incoming:

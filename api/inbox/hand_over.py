@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import contextvars
+import itertools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 from temporalio.exceptions import TemporalError
@@ -32,6 +34,7 @@ _OF_RETURNS = frozenset({RETURN_REQUESTED, RETURN_RECEIVED})
 _LANES = 16
 _LANE_CAPACITY = 500
 _AT_ONCE = 50
+_MARKS_EVERY_S = 0.1
 
 _InLine = tuple[Pending, contextvars.Context]
 
@@ -78,11 +81,14 @@ class HandOver:
         self._lanes: list[asyncio.Queue[_InLine]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._flows: Snapshots = {}
+        self._taken: list[int] = []
+        self._has_taken = asyncio.Event()
 
     async def start(self) -> None:
         """Afterwards messages given to `soon` are on their way."""
         self._lanes = [asyncio.Queue(_LANE_CAPACITY) for _ in range(_LANES)]
         self._tasks = [asyncio.create_task(self._drive(lane)) for lane in self._lanes]
+        self._tasks.append(asyncio.create_task(self._mark_taken()))
 
     async def stop(self) -> None:
         """Afterwards nothing is under way; what was still in line is left to the sweeper."""
@@ -90,6 +96,8 @@ class HandOver:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        with contextlib.suppress(OSError, SQLAlchemyError):
+            await self._mark_all()
 
     def soon(self, pending: Pending) -> None:
         """Afterwards the message is in line; when the line is full the sweeper will find it."""
@@ -106,11 +114,14 @@ class HandOver:
             by_order.setdefault(message.order_no, []).append(message)
         gate = asyncio.Semaphore(_LANES)
 
-        async def one_order(messages: list[Pending]) -> int:
+        async def one_order(messages: list[Pending]) -> list[int]:
             async with gate:
                 return await self._deliver_in_order([(message, contextvars.copy_context()) for message in messages])
 
-        return sum(await asyncio.gather(*(one_order(messages) for messages in by_order.values())))
+        by_orders = await asyncio.gather(*(one_order(messages) for messages in by_order.values()))
+        taken = list(itertools.chain.from_iterable(by_orders))
+        await self._mark(taken)
+        return len(taken)
 
     async def _drive(self, lane: asyncio.Queue[_InLine]) -> None:
         while True:
@@ -118,11 +129,14 @@ class HandOver:
             while len(waiting) < _AT_ONCE and not lane.empty():
                 waiting.append(lane.get_nowait())
             try:
-                await self._deliver_in_order(waiting)
+                taken = await self._deliver_in_order(waiting)
             except Exception as failed:  # noqa: BLE001 - a lane must go on; the sweeper brings what stayed behind
                 _log.warning("hand-over failed, left to the sweeper", error=type(failed).__name__)
+            else:
+                self._taken += taken
+                self._has_taken.set()
 
-    async def _deliver_in_order(self, messages: Sequence[_InLine]) -> int:
+    async def _deliver_in_order(self, messages: Sequence[_InLine]) -> list[int]:
         taken: list[int] = []
         behind: set[str] = set()
         for message, context in messages:
@@ -135,15 +149,32 @@ class HandOver:
                 _log.info("Temporal did not take a message", order_no=message.order_no, error=type(away).__name__)
             else:
                 taken.append(message.inbox_id)
+        return taken
+
+    async def _mark_taken(self) -> None:
+        while True:
+            await self._has_taken.wait()
+            # Those of all lanes at once: until it is marked, a message may be handed over again, which has no effect.
+            await asyncio.sleep(_MARKS_EVERY_S)
+            try:
+                await self._mark_all()
+            except Exception as failed:  # noqa: BLE001 - the sweeper hands over once more what is not marked
+                _log.warning("messages were not marked as handed over", error=type(failed).__name__)
+
+    async def _mark_all(self) -> None:
+        self._has_taken.clear()
+        taken, self._taken = self._taken, []
+        await self._mark(taken)
+
+    async def _mark(self, taken: Sequence[int]) -> None:
         if taken:
             async with self._sessions() as session, session.begin():
                 await inbox.mark_handed_over(session, taken)
-        return len(taken)
 
     async def _deliver(self, message: Pending) -> None:
         handle = OrderHandle(self._client, message.order_no)
         if message.kind == ORDER_PLACED:
-            order = await self._input(message.order_no)
+            order = self._input_of(message) or await self._input(message.order_no)
             if not order.ended:
                 await handle.start(order.input)
             return
@@ -188,6 +219,14 @@ class HandOver:
             return ""
         async with self._sessions() as session:
             return await approvals.asking_workflow(session, message.inbox_id) or ""
+
+    def _input_of(self, message: Pending) -> OpenOrder | None:
+        """Of an order that has been placed a moment ago, if its flow has been read before."""
+        start = message.start
+        snapshot = None if start is None else self._flows.get((start.flow_key, start.flow_version))
+        if start is None or snapshot is None:
+            return None
+        return OpenOrder(OrderInput(message.order_no, snapshot, start.facts), ended=False)
 
     async def _input(self, order_no: str) -> OpenOrder:
         async with self._sessions() as session:

@@ -102,7 +102,7 @@ class Intake:
             if placed.repeated:
                 await self._same_buyer(session, submission, placed)
         if not placed.repeated:
-            send(self.hand_over, placed.inbox_id, message)
+            send(self.hand_over, placed.inbox_id, message, placed.start)
         return placed
 
     async def _same_buyer(self, session: AsyncSession, submission: Submission, placed: Placed) -> None:

@@ -9,12 +9,12 @@ from api.returning.schemas import ReturnAsked, UnitsInstead
 from domain.exchanging import GoodsWanted
 from models.masters import Product
 from models.order import Order, OrderLine
-from store import changing, orders
+from store import orders, products
 
 
 async def goods_wanted(seen: Seen, asked: ReturnAsked) -> list[GoodsWanted]:
     """What is to go out, priced. Raises Refused (422) naming all that cannot go out like this."""
-    known = await changing.in_catalogue(seen.session, {one.sku for one in asked.instead})
+    known = await products.by_sku(seen.session, {one.sku for one in asked.instead})
     units = {line.line_id: line.quantity for line in asked.lines}
     swap = _Swap(seen, await orders.lines(seen.session, seen.order_no), units, known)
     problems = [

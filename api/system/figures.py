@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from runtime.connection import ROUND_TRIPS
 from runtime.database import Sessions
 from runtime.temporal import QueueState, queue_states
 from store import figures
@@ -24,6 +25,7 @@ _process = CollectorRegistry()
 ProcessCollector(registry=_process)
 PlatformCollector(registry=_process)
 GCCollector(registry=_process)
+_process.register(ROUND_TRIPS)
 
 
 class Figures:

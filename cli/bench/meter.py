@@ -24,6 +24,7 @@ _LOOK_S: Final = 0.5
 _MEGABYTE: Final = 1_000_000
 # The relays look for what is to be sent; events that put it there are the orders' own statements.
 _RELAY: Final = re.compile(r"outbox_messages|LISTEN|destinations", re.IGNORECASE)
+_ORDERS_OWN: Final = re.compile(r"pg_notify|json_build_array")
 _STATEMENTS: Final = """
 SELECT queryid, min(query), sum(calls), sum(total_exec_time), sum(shared_blks_hit + shared_blks_read)
 FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
@@ -63,7 +64,7 @@ class Work:
 
 def is_relays(query: str) -> bool:
     """Whether a relay asks this."""
-    return bool(_RELAY.search(query)) and "INSERT INTO order_events" not in query
+    return bool(_RELAY.search(query)) and not _ORDERS_OWN.search(query)
 
 
 class Meter:

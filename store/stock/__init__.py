@@ -1,8 +1,8 @@
 """Every SQL statement of stock: receiving, promising, giving back, letting leave, and who waits for it.
 
 Levels are locked in the order of their primary key wherever more than one is: two transactions that want the same
-goods wait for each other, but never in a circle. What works on an order expects the order's row to be locked, and does
-not refresh rows of order lines that the session has loaded before.
+goods wait for each other, but never in a circle. What works on an order expects the order's row to be locked, and tells
+the session's rows of order lines what it has counted.
 """
 
 from store.stock.expiring import expired, release_expired

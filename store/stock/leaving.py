@@ -10,6 +10,9 @@ from domain.allocation import Allocation
 from domain.costing import Holding
 from domain.errors import DomainError
 from models.columns import now
+from runtime.database import LATER
+from store import whole
+from store.stock import reserving
 
 
 class StockNotReserved(DomainError):
@@ -28,17 +31,22 @@ class LeavingUnits:
 
 
 _LEAVING = text("""
-SELECT w.line_id, w.warehouse, w.quantity, r.sku, r.quantity AS promised, -m.value_minor AS cost_minor
+SELECT w.line_id, w.warehouse, w.quantity, r.sku, r.quantity AS promised, -m.value_minor AS cost_minor,
+       s.on_hand, s.value_minor
 FROM unnest(CAST(:line_ids AS text[]), CAST(:warehouses AS text[]), CAST(:quantities AS int[]))
      AS w (line_id, warehouse, quantity)
 LEFT JOIN reservations r
        ON r.order_no = :order_no AND r.line_id = w.line_id AND r.warehouse = w.warehouse AND r.state = 'active'
+LEFT JOIN stock_levels s ON s.sku = r.sku AND s.warehouse = r.warehouse
 LEFT JOIN stock_movements m ON m.movement_key = 'shipment/' || CAST(:shipment_no AS text) || '/' || w.line_id
 """)
 
+# By a statement of its own, before they are read: one that waited for a lock goes on with what it had read before.
 _LOCK_LEVELS = text("""
-SELECT sku, warehouse, on_hand, value_minor FROM stock_levels
-WHERE (sku, warehouse) IN (SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))
+SELECT 1 FROM stock_levels
+WHERE (sku, warehouse) IN (
+    SELECT sku, warehouse FROM reservations
+    WHERE order_no = :order_no AND state = 'active' AND warehouse = ANY(CAST(:warehouses AS text[])))
 ORDER BY sku, warehouse FOR UPDATE
 """)
 
@@ -79,6 +87,8 @@ async def ship(
     StockNotReserved, with nothing changed, where more is to leave than is promised.
     """
     await session.flush()
+    warehouses = {"order_no": order_no, "warehouses": [one.warehouse for one in leaving]}
+    await session.execute(_LOCK_LEVELS, warehouses, execution_options=LATER)
     rows = (
         await session.execute(
             _LEAVING,
@@ -98,31 +108,38 @@ async def ship(
         raise StockNotReserved(order_no=order_no, shipment_no=shipment_no, line_ids=short)
     if due:
         units = [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in due]
-        costs |= await _leave(session, order_no, shipment_no, units)
+        holdings = {(row.sku, row.warehouse): Holding(row.on_hand, row.value_minor) for row in due}
+        costs |= await _leave(session, order_no, shipment_no, units, holdings)
     return costs
 
 
-async def _leave(session: AsyncSession, order_no: str, shipment_no: str, units: Sequence[Allocation]) -> dict[str, int]:
-    where = {"skus": [one.sku for one in units], "warehouses": [one.warehouse for one in units]}
-    # Twice: the first waits for the locks, only the second is sure to read what was committed meanwhile.
-    await session.execute(_LOCK_LEVELS, where)
-    locked = (await session.execute(_LOCK_LEVELS, where)).all()
-    holdings = {(row.sku, row.warehouse): Holding(row.on_hand, row.value_minor) for row in locked}
+async def _leave(
+    session: AsyncSession,
+    order_no: str,
+    shipment_no: str,
+    units: Sequence[Allocation],
+    holdings: dict[tuple[str, str], Holding],
+) -> dict[str, int]:
     costs: dict[str, int] = {}
     for one in units:
         holding = holdings[one.sku, one.warehouse]
         costs[one.line_id] = holding.cost_of(one.quantity)
         holdings[one.sku, one.warehouse] = holding.sent(one.quantity)
+    reserving.forget(session)
     await session.execute(
         _LEAVE,
-        where
-        | {
+        {
             "order_no": order_no,
+            "skus": [one.sku for one in units],
+            "warehouses": [one.warehouse for one in units],
             "shipment_no": shipment_no,
             "line_ids": [one.line_id for one in units],
             "quantities": [one.quantity for one in units],
             "costs": [costs[one.line_id] for one in units],
             "at": now(),
         },
+        execution_options=LATER,
     )
+    for one in units:
+        whole.count(session, order_no, one.line_id, shipped=one.quantity)
     return costs

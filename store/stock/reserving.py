@@ -9,6 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.allocation import Allocation, Shortage, WantedLine, allocate
 from models.columns import now
+from models.order import OrderLine
+from runtime.database import LATER
+from store import whole
+from store.whole import Question
 
 # The first attempt reads without a lock, the second on levels it has locked: a third never comes.
 _ATTEMPTS = 2
@@ -36,14 +40,14 @@ class _Demand:
     warehouses: list[str]
 
 
-_DEMAND = text("""
+_DEMAND = Question("""
 SELECT l.line_id, l.sku, l.gift_of, l.quantity - l.cancelled - l.allocated AS needed, p.sku IS NOT NULL AS known,
        s.warehouse, s.on_hand - s.reserved AS available, s.priority
 FROM order_lines l
 LEFT JOIN products p ON p.sku = l.sku
 LEFT JOIN (SELECT levels.*, warehouses.priority FROM stock_levels levels
            JOIN warehouses ON warehouses.code = levels.warehouse AND warehouses.active) s ON s.sku = l.sku
-WHERE l.order_no = :order_no AND l.quantity - l.cancelled - l.allocated > 0
+WHERE l.order_no = %(order_no)s AND l.quantity - l.cancelled - l.allocated > 0
 ORDER BY l.position
 """)
 
@@ -107,27 +111,39 @@ async def reserve(
 
 
 async def _demand(session: AsyncSession, order_no: str) -> _Demand:
-    rows = (await session.execute(_DEMAND, {"order_no": order_no})).all()
-    waiting = {row.line_id for row in rows}
+    rows = await _DEMAND.answer(session, order_no)
+    if {row["line_id"]: row["needed"] for row in rows} != await _needed(session, order_no):
+        # Changed by this transaction since the order was locked.
+        rows = await _DEMAND.answer(session, order_no)
+    waiting = {row["line_id"] for row in rows}
     lines = {
         # A gift whose parent has its units already is not tied to lines that are still to be allocated.
-        row.line_id: WantedLine(row.line_id, row.sku, row.needed, row.gift_of if row.gift_of in waiting else None)
+        row["line_id"]: WantedLine(
+            row["line_id"], row["sku"], row["needed"], row["gift_of"] if row["gift_of"] in waiting else None
+        )
         for row in rows
     }
-    stocked = [row for row in rows if row.warehouse is not None]
+    stocked = [row for row in rows if row["warehouse"] is not None]
     return _Demand(
         lines=list(lines.values()),
-        unknown=tuple(sorted({row.sku for row in rows if not row.known})),
-        availability={(row.sku, row.warehouse): row.available for row in stocked},
-        warehouses=[code for _priority, code in sorted({(row.priority, row.warehouse) for row in stocked})],
+        unknown=tuple(sorted({row["sku"] for row in rows if not row["known"]})),
+        availability={(row["sku"], row["warehouse"]): row["available"] for row in stocked},
+        warehouses=[code for _priority, code in sorted({(row["priority"], row["warehouse"]) for row in stocked})],
     )
+
+
+async def _needed(session: AsyncSession, order_no: str) -> dict[str, int]:
+    lines = await whole.rows(session, OrderLine, order_no)
+    needed = {line.line_id: line.quantity - line.cancelled - line.allocated for line in lines}
+    return {line_id: units for line_id, units in needed.items() if units > 0}
 
 
 async def _take(
     session: AsyncSession, order_no: str, chosen: Sequence[Allocation], expires_at: datetime | None
 ) -> dict[tuple[str, str], int] | None:
     """None: all of it is taken. Otherwise nothing is, and these are the units left in levels that are now locked."""
-    await session.execute(_LOCK, {"skus": [one.sku for one in chosen]})
+    forget(session)
+    await session.execute(_LOCK, {"skus": [one.sku for one in chosen]}, execution_options=LATER)
     rows = (
         await session.execute(
             _TAKE,
@@ -142,7 +158,11 @@ async def _take(
             },
         )
     ).all()
-    return None if rows[0].won else {(row.sku, row.warehouse): row.available for row in rows if row.sku is not None}
+    if not rows[0].won:
+        return {(row.sku, row.warehouse): row.available for row in rows if row.sku is not None}
+    for one in chosen:
+        whole.count(session, order_no, one.line_id, allocated=one.quantity)
+    return None
 
 
 def units_by_warehouse(allocations: Sequence[Allocation]) -> dict[str, dict[str, int]]:
@@ -182,9 +202,11 @@ async def release(session: AsyncSession, order_no: str) -> list[Allocation]:
 async def release_all(session: AsyncSession, order_nos: Sequence[str]) -> dict[str, list[Allocation]]:
     """Afterwards nothing is promised to these orders any more; returns what was, by order."""
     await session.flush()
+    forget(session)
     released: dict[str, list[Allocation]] = {}
     for row in await session.execute(_RELEASE, {"order_nos": list(order_nos), "at": now()}):
         released.setdefault(row.order_no, []).append(Allocation(row.line_id, row.sku, row.warehouse, row.quantity))
+        whole.count(session, row.order_no, row.line_id, allocated=-row.quantity)
     return released
 
 
@@ -215,6 +237,7 @@ WHERE l.order_no = :order_no AND l.line_id = f.line_id
 async def release_units(session: AsyncSession, order_no: str, units: Sequence[Allocation]) -> None:
     """Afterwards these units are not promised to the order any more. They must be, and lie in no parcel."""
     await session.flush()
+    forget(session)
     await session.execute(
         _RELEASE_UNITS,
         {
@@ -225,16 +248,25 @@ async def release_units(session: AsyncSession, order_no: str, units: Sequence[Al
             "quantities": [one.quantity for one in units],
             "at": now(),
         },
+        execution_options=LATER,
     )
+    for one in units:
+        whole.count(session, order_no, one.line_id, allocated=-one.quantity)
+
+
+_PROMISED = Question("""
+SELECT line_id, sku, warehouse, quantity FROM reservations
+WHERE order_no = %(order_no)s AND state = 'active' ORDER BY sku, warehouse, line_id
+""")
 
 
 async def reservations(session: AsyncSession, order_no: str) -> list[Allocation]:
     """What is promised to the order and has not left yet."""
-    found = await session.execute(
-        text("""
-        SELECT line_id, sku, warehouse, quantity FROM reservations
-        WHERE order_no = :order_no AND state = 'active' ORDER BY sku, warehouse, line_id
-        """),
-        {"order_no": order_no},
-    )
-    return [Allocation(row.line_id, row.sku, row.warehouse, row.quantity) for row in found]
+    found = await _PROMISED.answer(session, order_no)
+    return [Allocation(row["line_id"], row["sku"], row["warehouse"], row["quantity"]) for row in found]
+
+
+def forget(session: AsyncSession) -> None:
+    """To be called by whoever changes what is promised, or which units are free."""
+    _PROMISED.forget(session)
+    _DEMAND.forget(session)

@@ -65,7 +65,7 @@ async def test_reserving_promises_every_line_and_says_from_where(database: Datab
     assert await is_sound(database.sessions)
 
 
-async def test_reserving_takes_seven_statements(database: Database) -> None:
+async def test_reserving_takes_four_statements(database: Database) -> None:
     await stocked(database.sessions, SKU_1=5, SKU_2=5)
     await place(database.sessions, lines=[Line("1", "SKU-1", 2), Line("2", "SKU-2", 3)])
     sent: list[str] = []
@@ -73,7 +73,7 @@ async def test_reserving_takes_seven_statements(database: Database) -> None:
     event.listen(*listener)
     await reserve(database.sessions)
     event.remove(*listener)
-    assert len(sent) == 7
+    assert len(sent) == 4
 
 
 async def test_reserving_twice_has_one_effect(database: Database) -> None:

@@ -107,6 +107,7 @@ async def test_figures_are_told_in_the_format_of_prometheus(as_role: As) -> None
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert "orderflow_inbox_waiting 0.0" in answer.text
     assert "process_resident_memory_bytes" in answer.text
+    assert "orderflow_sql_round_trips_total" in answer.text
 
 
 async def test_production_shows_no_documentation_and_asks_for_encryption() -> None:

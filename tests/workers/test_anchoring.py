@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.chain import canonical, genesis, link, sealed
+from domain.chain import canonical, genesis, link, sealed, told_of
 from domain.order import Lifecycle
 from integrations.anchors.folder import AnchorFolder
 from runtime.database import Sessions
 from store import audit, events, holds, orders
-from store.audit import _told
 from store.events import Event
 from store.holds import Reason
 from tests.conftest import Database
@@ -214,7 +213,7 @@ async def test_whole_chain_that_was_written_anew_is_found_by_the_anchor(told: To
     story, previous = await told.events("SO-1"), genesis("SO-1")
     for event in story:
         row = {**event, "actor": "somebody else", "prev_hash": previous}
-        previous = link(_told(row))
+        previous = link(told_of(row))
         change = "UPDATE order_events SET actor = 'somebody else', prev_hash = :prev, hash = :hash WHERE event_id = :id"
         await told.tamper(change, prev=row["prev_hash"], hash=previous, id=event["event_id"])
     assert await told.flaws() == [("SO-1", 4, "rewritten")]
