@@ -147,11 +147,16 @@ def _told(delivery: _Delivery, share: ControlShare, node: str) -> Event:
     return Event(revenue.RECOGNISED, told, node=node, message_id=message_id)
 
 
+def _comes_with_a_sale(line: OrderLine, by_id: Mapping[str, OrderLine]) -> bool:
+    """Whether somebody pays for the line that it is a gift to: that price covers it, whatever the order is called."""
+    return line.gift_of is not None and by_id[line.gift_of].gross_minor > 0
+
+
 def _costs(delivery: _Delivery, by_id: Mapping[str, OrderLine]) -> tuple[Entry, ...]:
     sold, gifts, samples, deemed_vat = 0, 0, 0, 0
     for unit in delivery.units:
         line = by_id[unit.line_id]
-        if delivery.order.type in GIVEN_AWAY and line.gross_minor == 0:
+        if delivery.order.type in GIVEN_AWAY and line.gross_minor == 0 and not _comes_with_a_sale(line, by_id):
             samples += unit.cost_minor
             deemed_vat += _deemed_vat(delivery, line, unit.quantity)
         elif line.gift_of is not None:

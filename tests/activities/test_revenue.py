@@ -243,16 +243,30 @@ async def test_of_a_gift_only_the_cost_moves(
     assert (await balances(sessions))["6001.01"] == -10_000
 
 
-async def test_a_sample_is_an_expense_with_the_vat_of_the_sale_it_is_deemed_to_be(
-    sessions: Sessions, activities: RevenueActivities
+@pytest.mark.parametrize("kind", ["sample", "gift"])
+async def test_what_is_given_away_is_an_expense_with_the_vat_of_the_sale_it_is_deemed_to_be(
+    sessions: Sessions, activities: RevenueActivities, kind: str
 ) -> None:
     async with sessions() as session, session.begin():
         session.add(Product(sku="SKU-1", name="Sample", price_minor=11_300, currency="CNY"))
-    await orders.place(sessions, lines=[Line(unit_price_minor=0)], type="sample", payment_terms="none")
+    await orders.place(sessions, lines=[Line(unit_price_minor=0)], type=kind, payment_terms="none")
     await deliver(sessions, {"1": 1})
     result = await activities.recognise_revenue(STEP)
     assert result.standing.revenue == "full"
     assert await balances(sessions) == {"1405": -6_000, "2221.01.01": -1_300, "6601.sample": 7_300}
+
+
+@pytest.mark.parametrize("kind", ["sample", "gift"])
+async def test_gift_with_a_sample_that_is_paid_for_moves_its_cost_alone(
+    sessions: Sessions, payments: PaymentActivities, activities: RevenueActivities, kind: str
+) -> None:
+    lines = [Line(), Line("2", sku="SKU-2", unit_price_minor=0, gift_of="1")]
+    await orders.place(sessions, lines=lines, type=kind)
+    await payments.apply_payment(await report(sessions, 11_300))
+    await deliver(sessions, {"1": 1, "2": 1})
+    await activities.recognise_revenue(STEP)
+    books = await balances(sessions)
+    assert (books["6401"], books["2221.01.01"], "6601.sample" in books) == (12_000, -1_300, False)
 
 
 @pytest.mark.parametrize(("trusted", "vat"), [(True, 650), (False, 1_300)])

@@ -72,7 +72,7 @@ def test_return_goes_from_the_wish_to_the_shelf_by_keyboard(town: Town) -> None:
     expect(warehouse.page.locator("tbody .num").nth(2)).to_have_text("1")
     visitor.go(f"/orders/{order_no}")
     expect(page.locator("a.row[href*='/returns/'] .badge")).to_have_text("Closed")
-    expect(page.locator(".row", has_text="Refund")).to_contain_text("113")
+    expect(page.locator(".row", has_text="Refund")).to_contain_text("118.00")
     assert [*visitor.complaints, *warehouse.complaints] == []
 
 
