@@ -256,8 +256,7 @@ class OrderActivities:
     async def begin_cancel(self, cancel: CancelInput) -> StepResult:
         """Effect: no step takes the order further from now on.
         Key: `cancel_requested_at`; the first request stays.
-        Fails: order_not_cancellable once goods have left that are neither back nor lost, or the order has ended
-            (final).
+        Fails: order_not_cancellable once goods that have left may still arrive, or the order has ended (final).
         """
         with translated():
             async with self._sessions() as session, session.begin():

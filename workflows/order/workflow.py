@@ -130,6 +130,9 @@ class OrderWorkflow(HearsFacts):
             if isinstance(following, Ended):
                 return following.result
             course.at = following
+            # The order has ended without this run: nothing more is begun, and the frame takes the story down.
+            if course.ended_unseen:
+                await asyncio.Event().wait()
 
     async def _stop(self, story: asyncio.Task[str]) -> None:
         self._course.ahead.forget()
