@@ -51,5 +51,5 @@ def test_figures_are_told_under_the_names_that_programs_rely_on() -> None:
 
 def test_what_relays_ask_is_told_from_what_orders_ask() -> None:
     assert is_relays("SELECT * FROM outbox_messages WHERE state = $1")
-    assert not is_relays("WITH told AS (...) INSERT INTO order_events (...) INSERT INTO outbox_messages (...)")
+    assert not is_relays("WITH message AS (INSERT INTO outbox_messages (...)) SELECT pg_notify(...) FROM message")
     assert not is_relays("SELECT 1 FROM orders")
