@@ -114,7 +114,7 @@ async def _looked_up(session: AsyncSession, order_no: str) -> Any:
         **{name: getattr(order, name) for name in _OF_ORDER},
         **sums,
         ordered=sum(line.quantity for line in units),
-        booked=sum(status not in ("voided", "created") for status in parcels),
+        booked=sum(status not in ("created", "voided", "given_up") for status in parcels),
         failed=sum(status in ("lost", "returned") for status in parcels),
         holds=[hold.reason_code for hold in open_holds if hold.blocking],
         quiet=[hold.reason_code for hold in open_holds if not hold.blocking],

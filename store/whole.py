@@ -29,7 +29,7 @@ from models.refunding import GrantedRefund
 from models.shipping import FulfilmentOrder, Shipment, ShipmentLine
 from runtime.database import ask_together
 
-_PARTS: Final[tuple[type[SQLModel], ...]] = (
+PARTS: Final[tuple[type[SQLModel], ...]] = (
     OrderLine,
     OrderHold,
     Approval,
@@ -43,7 +43,7 @@ _PARTS: Final[tuple[type[SQLModel], ...]] = (
     InvoiceLine,
 )
 _ASKED: Final[tuple[tuple[type[SQLModel], str], ...]] = (
-    *((part, "order_no = %(order_no)s") for part in _PARTS),
+    *((part, "order_no = %(order_no)s") for part in PARTS),
     (InboxMessage, "inbox_id = %(inbox_id)s"),
     # What the masters say of who sells, who buys, and what.
     (LegalEntity, "entity_id = (SELECT o.entity_id FROM orders o WHERE o.order_no = %(order_no)s)"),
@@ -56,7 +56,7 @@ _READERS: Final[dict[type, Callable[[Any], Any]]] = {
     Date: date.fromisoformat,
     Numeric: Decimal,
 }
-_WHOLE: Final = "whole orders"
+WHOLE: Final = "whole orders"
 _ANSWERS: Final = "answers"
 
 T = TypeVar("T", bound=SQLModel)
@@ -119,7 +119,7 @@ async def lock(session: AsyncSession, order_no: str, inbox_id: int = 0) -> Order
     for question, rows in zip(Question.every, answers[len(_ASKED) :], strict=True):
         kept[order_no, question] = rows
     # The session itself keeps only those that were changed.
-    session.info.setdefault(_WHOLE, {})[order_no] = (session.sync_session.get_transaction(), found)
+    session.info.setdefault(WHOLE, {})[order_no] = (session.sync_session.get_transaction(), found)
     return await session.get(Order, order_no)
 
 
@@ -165,12 +165,12 @@ def _each(read: Callable[[Any], Any], texts: list[Any]) -> list[Any]:
 
 def made(session: AsyncSession, order_no: str) -> None:
     """To be called by the transaction that makes the order: all of its rows are in the session."""
-    session.info.setdefault(_WHOLE, {})[order_no] = (session.sync_session.get_transaction(), [])
+    session.info.setdefault(WHOLE, {})[order_no] = (session.sync_session.get_transaction(), [])
 
 
 def has(session: AsyncSession, order_no: str) -> bool:
     """Whether this transaction has locked the order."""
-    transaction, _ = session.info.get(_WHOLE, {}).get(order_no, (None, ()))
+    transaction, _ = session.info.get(WHOLE, {}).get(order_no, (None, ()))
     return transaction is not None and transaction is session.sync_session.get_transaction()
 
 

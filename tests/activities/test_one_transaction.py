@@ -72,6 +72,7 @@ async def _go(advancing: AdvanceActivities, *names: str) -> AdvanceResult:
     return done
 
 
+@pytest.mark.usefixtures("alone")
 async def test_check_reservation_and_wait_take_three_round_trips(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import inspect, select
 from sqlmodel import SQLModel
 from temporalio.testing import ActivityEnvironment
@@ -31,6 +32,7 @@ async def _in_tables(sessions: Sessions, kind: type[SQLModel], order_no: str) ->
         return sorted((dict(row) for row in rows.mappings()), key=str)
 
 
+@pytest.mark.usefixtures("alone")
 async def test_locking_takes_one_round_trip_and_what_follows_none(database: Database) -> None:
     await ready_to_ship(database.sessions)
     async with database.sessions() as session, session.begin():
