@@ -68,7 +68,7 @@ async def load_input(
         whole = await flow_library.resolved(session, flow)
         snapshots[key] = FlowSnapshot(flow=scaled(whole, time_scale), fingerprint=fingerprint)
     known = await facts.of_order(session, order)
-    return OpenOrder(OrderInput(order_no, snapshots[key], known), order.closed_at is not None)
+    return OpenOrder(OrderInput(order_no, snapshots[key], known, begun=True), order.closed_at is not None)
 
 
 class HandOver:

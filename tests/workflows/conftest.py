@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
@@ -85,7 +85,9 @@ async def start(time_skipping: TimeSkipping) -> AsyncIterator[Start]:
     """Starts an order of a flow (the built-in normal one) in a shop."""
     async with AsyncExitStack() as workers:
 
-        async def begin(shop: Shop, flow: FlowDefinition | None = None, **facts: FactValue) -> Running:
+        async def begin(
+            shop: Shop, flow: FlowDefinition | None = None, *, begun: bool = False, **facts: FactValue
+        ) -> Running:
             environment = await time_skipping()
             shop.desk.clock = environment.get_current_time
             for queue in (ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
@@ -100,7 +102,7 @@ async def start(time_skipping: TimeSkipping) -> AsyncIterator[Start]:
                 )
                 await workers.enter_async_context(worker)
             order_no = f"SO{uuid.uuid4().hex[:12].upper()}"
-            order = an_order(order_no, flow, **facts)
+            order = replace(an_order(order_no, flow, **facts), begun=begun)
             handle = await environment.client.start_workflow(
                 OrderWorkflow.run, order, id=order_workflow_id(order_no), task_queue=ORDERS_QUEUE
             )

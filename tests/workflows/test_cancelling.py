@@ -41,6 +41,21 @@ async def test_cancel_after_booking_voids_the_parcel_before_anything_else(start:
     ]
 
 
+async def test_order_called_off_before_it_is_back_where_an_earlier_run_was_undoes_what_that_run_did(
+    start: Start,
+) -> None:
+    running = await start(Shop(), begun=True)
+    await running.until("open_wait payment.full")
+    assert (await running.cancel()).lifecycle == "cancelled"
+    assert running.shop.calls[3:] == [
+        "begin_cancel",
+        "cancel_shipments",
+        "refund_payments",
+        "release_stock",
+        "close cancelled",
+    ]
+
+
 async def test_cancel_while_held_for_stock_undoes_and_ends(start: Start) -> None:
     running = await start(Shop(holds={"reserve_stock": ["out_of_stock"]}))
     await running.until("reserve_stock")

@@ -42,6 +42,8 @@ class OrderInput:
     facts: dict[str, FactText] = field(default_factory=dict)
     # Facts that an earlier run had heard and not applied yet, by the kind and the number of their inbox rows.
     heard: tuple[tuple[str, int], ...] = ()
+    # Whether an earlier run may have done something already.
+    begun: bool = False
 
 
 @dataclass(frozen=True)

@@ -134,16 +134,20 @@ class Course:
         if compensation is not None and compensation not in self.undo:
             self.undo.append(compensation)
 
+    def register_every_undo(self) -> None:
+        """Afterwards undoing the order includes all that there is; undoing what was not done is harmless."""
+        for compensation in _ALL_COMPENSATIONS:
+            self.register_undo(compensation)
+
     def saw(self, result: StepResult) -> StepResult:
         """Takes over how the order stands, unless something later is known already."""
         if result.standing.version >= self.standing.version:
             self.standing = result.standing
         if self.standing.cancelling and self.cancel is None:
             # An earlier run of this order had begun to undo it when Temporal lost it. What that run had done we cannot
-            # know, and undoing what was not done is harmless.
+            # know.
             self.cancel = CancelRequest("resumed", "orderflow")
-            for compensation in _ALL_COMPENSATIONS:
-                self.register_undo(compensation)
+            self.register_every_undo()
         return result
 
     async def perform(self, name: str) -> StepResult:

@@ -59,6 +59,9 @@ class OrderWorkflow(HearsFacts):
     @workflow.init
     def __init__(self, order: OrderInput) -> None:
         self._course = Course(order)
+        if order.begun:
+            # Called off before it has come to where an earlier run was, it undoes what that run has done.
+            self._course.register_every_undo()
         self._inlet = Inlet(self._course)
         for kind, inbox_id in order.heard:
             self._inlet.hear(kind, FactSignal(inbox_id))
@@ -70,12 +73,12 @@ class OrderWorkflow(HearsFacts):
         self._inlet.open(escalate_overdue, give_back_surplus)
         result = await self._live()
         if result is None:
-            workflow.continue_as_new(replace(self._course.order, heard=self._inlet.heard()))
+            workflow.continue_as_new(replace(self._course.order, heard=self._inlet.heard(), begun=True))
         await self._settle_late_facts(result)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not has_ended(self._course.standing.lifecycle):
             # Paid in full after it had expired, and accepted again: the story begins anew, its steps find what is done.
-            workflow.continue_as_new(replace(self._course.order, heard=()))
+            workflow.continue_as_new(replace(self._course.order, heard=(), begun=True))
         self._inlet.close()
         return OrderResult(order.order_no, result)
 
