@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from api.approvals.saying import Speaker, heard, say
 from api.approvals.schemas import (
+    ME,
     AddSigner,
     ApprovalItem,
     ApprovalQuery,
@@ -157,8 +158,9 @@ async def _rows(session: Any, visitor: Visitor, view: str, cursor: str | None) -
 def _wanted(view: str, visitor: Visitor) -> ApprovalFilter:
     if view == "cc":
         return ApprovalFilter(cc=visitor.caller.actor, latest_first=True)
-    asked = {"state": "open" if view != "done" else "approved"} | ({"assignee": "me"} if view != "open" else {})
-    return ApprovalQuery.model_validate(asked).wanted(visitor.caller)
+    if view == "done":
+        return ApprovalFilter(assignee=visitor.caller.actor, ended=True, latest_first=True)
+    return ApprovalQuery(assignee=ME if view == "mine" else None).wanted(visitor.caller)
 
 
 async def _one(

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.access import Principal
+from domain.approval import ApprovalState
 from domain.flow.vocabulary import Role
 from models.approval import Approval, ApprovalAssignment, ApprovalCopy
 from store.approvals import IN_ORDER, ApprovalNotFound
@@ -20,18 +21,21 @@ _SIGNED = ("approved", "rejected", "returned", "abstained")
 @dataclass(frozen=True, slots=True)
 class ApprovalFilter:
     """Which approvals a list shows; None: whatever they are. `assignee`: a person who still has to decide, or did;
-    `cc`: one who is told."""
+    `cc`: one who is told; `ended`: only those that are not open any more."""
 
     assignee: str | None = None
     state: str | None = None
     role: str | None = None
     order_no: str | None = None
     cc: str | None = None
+    ended: bool = False
     latest_first: bool = False
 
     def conditions(self) -> list[ColumnElement[bool]]:
         equal = {Approval.state: self.state, Approval.order_no: self.order_no}
         conditions = [col(column) == value for column, value in equal.items() if value is not None]
+        if self.ended:
+            conditions.append(col(Approval.state) != ApprovalState.OPEN)
         if self.assignee is not None:
             states = ("asked",) if self.state == "open" else ("asked", *_SIGNED)
             asked = col(ApprovalAssignment.state).in_(states)

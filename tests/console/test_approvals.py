@@ -48,6 +48,17 @@ async def test_whoever_is_asked_finds_it_and_decides(api: Api, visit: Visit, at_
     assert (again.status_code, "not open any more" in again.text) == (409, True)
 
 
+async def test_what_has_ended_is_found_again_however_it_ended(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open()
+    browser = await visit("gm").log_in()
+    assert approval_id not in (await browser.get("/approvals?view=done")).text
+    await browser.post(f"/approvals/{approval_id}", action="reject", comment="too much")
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    done = await browser.get("/approvals?view=done")
+    assert ("Rejected" in done.text, approval_id in done.text) == (True, True)
+    assert approval_id not in (await (await visit("finance").log_in()).get("/approvals?view=done")).text
+
+
 async def test_rejecting_takes_a_comment_and_others_take_no_part(api: Api, visit: Visit, at_hand: AtHand) -> None:
     approval_id = await at_hand.open(comment_required=["rejected"])
     before = await counts(api.database)

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 
 import pytest
 from temporalio.api.common.v1 import Payload
@@ -13,7 +12,7 @@ from runtime.sealing import SEALED, CannotOpen, Sealing, sealing
 from runtime.settings import Settings, UnusableSettings, load_settings
 from runtime.temporal import converter
 
-OLD, NEW = os.urandom(32), os.urandom(32)
+OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data='{"name": "王小明"}'.encode())
 
 
