@@ -16,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from runtime.connection import ImpatientConnection
 from runtime.sessions import PlainAsyncSession, Sessions
+from runtime.tracing import statement_traced
 
 CONNECT_TIMEOUT_S = 2
 # All connections may be at work for that long in a crowd; a database that is away is noticed by other means.
@@ -111,7 +112,9 @@ async def ask_together(
     driver = connection.driver_connection
     if not isinstance(driver, ImpatientConnection):
         raise TypeError(driver)
-    return await driver.ask_together(questions, asked)
+    # The first says what it is about: the others come with it.
+    with statement_traced(questions[0]):
+        return await driver.ask_together(questions, asked)
 
 
 def ensure_database(url: str | URL) -> None:

@@ -4,10 +4,12 @@ Off unless `ORDERFLOW_OTLP_ENDPOINT` is set, and then it needs the extra `otel`.
 their values.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -66,13 +68,33 @@ def trace_statements(settings: Settings, engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "handle_error", _fail)
 
 
-def _begin(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
-    if context is None or not trace.get_current_span().get_span_context().is_valid:
-        return
+@contextlib.contextmanager
+def statement_traced(statement: str) -> Iterator[None]:
+    """A span around a statement that the engine does not see, where there are traces."""
+    span = _started(statement)
+    try:
+        yield
+    except BaseException as failed:
+        if span is not None:
+            span.set_status(StatusCode.ERROR, type(failed).__name__)
+        raise
+    finally:
+        if span is not None:
+            span.end()
+
+
+def _started(statement: str) -> Span | None:
+    if not trace.get_current_span().get_span_context().is_valid:
+        return None
     told = {"db.system.name": "postgresql", "db.query.text": statement.strip()[:_LONGEST]}
     tracer = trace.get_tracer("orderflow")
-    span = tracer.start_span(statement.split(maxsplit=1)[0].upper(), kind=SpanKind.CLIENT, attributes=told)
-    setattr(context, _SPAN, span)
+    return tracer.start_span(statement.split(maxsplit=1)[0].upper(), kind=SpanKind.CLIENT, attributes=told)
+
+
+def _begin(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+    span = None if context is None else _started(statement)
+    if span is not None:
+        setattr(context, _SPAN, span)
 
 
 def _end(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:

@@ -103,4 +103,5 @@ async def test_one_trace_goes_from_the_request_to_the_statement(
         assert way[2] == way[1].replace("Run", "Start"), way
     assert any("api StartWorkflow:OrderWorkflow" in way for way in ways)
     everything = "".join(told.said)
+    assert "WHERE order_no = %(order_no)s FOR UPDATE" in everything, "the lock of an order, and what is read with it"
     assert [word for word in ("王小明", r"\347\216\213", "13800000000", "wang@example.com") if word in everything] == []
