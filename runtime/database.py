@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -106,15 +107,23 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
 async def ask_together(
     session: AsyncSession, questions: Sequence[str], asked: Mapping[str, Any]
 ) -> list[list[dict[str, Any]]]:
-    """The rows that each question finds, all of them asked in one round trip, one after the other."""
+    """The rows that each question finds, one after the other, on connections of a pool in one round trip."""
     await session.flush()
     connection = await (await session.connection()).get_raw_connection()
     driver = connection.driver_connection
-    if not isinstance(driver, ImpatientConnection):
-        raise TypeError(driver)
     # The first says what it is about: the others come with it.
     with statement_traced(questions[0]):
-        return await driver.ask_together(questions, asked)
+        if isinstance(driver, ImpatientConnection):
+            return await driver.ask_together(questions, asked)
+        return [await _asked_alone(driver, question, asked) for question in questions]
+
+
+async def _asked_alone(driver: Any, question: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For commands, whose connections are psycopg's own."""
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(question, asked)
+        rows: list[dict[str, Any]] = await cursor.fetchall()
+        return rows
 
 
 def ensure_database(url: str | URL) -> None:

@@ -65,6 +65,7 @@ async def test_reserving_promises_every_line_and_says_from_where(database: Datab
     assert await is_sound(database.sessions)
 
 
+@pytest.mark.usefixtures("alone")
 async def test_reserving_takes_four_statements(database: Database) -> None:
     await stocked(database.sessions, SKU_1=5, SKU_2=5)
     await place(database.sessions, lines=[Line("1", "SKU-1", 2), Line("2", "SKU-2", 3)])

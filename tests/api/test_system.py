@@ -25,6 +25,7 @@ PRODUCTION = {
     "database_url": "postgresql://nobody@127.0.0.1:1/orders",
     "carrier_webhook_secret": "a secret of its own",
     "payment_webhook_secrets": {"bank": "a secret of its own"},
+    "data_keys": {"own": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="},
     "carrier": "simulated",
     "einvoice": "simulated",
     "payment_provider": "simulated",
