@@ -6,13 +6,13 @@ failures; having been done already is harmless then.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -20,6 +20,8 @@ from activities.orders import CloseInput, WaitInput, WaitResult
 from activities.step import Fact, Step, StepResult
 from domain.order import Standing, has_happened
 from runtime.sessions import one_go
+
+_log = structlog.get_logger(__name__)
 
 WAIT: Final = "wait"
 CLOSE: Final = "close"
@@ -156,9 +158,10 @@ class AdvanceActivities:
                 refused = final.type or "step_failed"
             except _Unanswered:
                 pass
-            with contextlib.suppress(Exception):
-                # Unless what failed has taken with it what it was to be committed with.
+            try:
                 await going.commit()
+            except Exception as failed:  # noqa: BLE001 - whatever it was: what was undone is asked for by itself
+                _log.info("done in one go and undone", order_no=asked.order_no, error=type(failed).__name__)
         return told.answer(refused)
 
     async def _go(self, asked: AdvanceInput, told: _Told) -> None:
