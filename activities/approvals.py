@@ -205,10 +205,9 @@ async def _remind(session: AsyncSession, order: Order, approval: Approval) -> No
 async def _escalate(session: AsyncSession, order: Order, approval: Approval) -> None:
     people = await approvals.people(session)
     before = await approvals.signers(session, approval, people)
-    node, latest = before.node, max((one.level for one in before.listed), default=0)
-    silent = [one.asks for one in before.asked if one.level == latest]
+    node = before.node
     case = Case(approval.submitter or None, frozenset(approval.interested))
-    opened = next_round(node, approval.level, silent, people, case)
+    opened = next_round(node, approval.level, before.silent, people, case)
     if opened is None:
         approvals.close(order, approval, ApprovalState.TIMED_OUT, "orderflow")
         told = {"goes_as": outcome_of(ApprovalState.TIMED_OUT, node.on_exhausted)}

@@ -13,7 +13,7 @@ from domain.approval import ApprovalState, CannotBeAsked, Decision, NotAssignee,
 from domain.errors import DomainError
 from domain.order import Lifecycle
 from domain.signers import Joining, Signers, Where
-from domain.signing import Standing, Verdict, judge
+from domain.signing import Verdict
 from models.approval import Approval, ApprovalCopy
 from models.columns import now
 from models.inbox import InboxMessage
@@ -135,9 +135,7 @@ async def _effect(session: AsyncSession, word: _Word) -> Outcome:
 
 async def _decide(session: AsyncSession, word: _Word, decision: Decision) -> Outcome:
     approval, before = word.approval, word.signers
-    returns = before.node.outcomes.returned is not None
-    standing = Standing(ApprovalState(approval.state), before.node.mode, before.listed, returns)
-    verdict = judge(standing, word.actor, decision)
+    verdict = before.judged(ApprovalState(approval.state), word.actor, decision)
     if verdict.outcome is Outcome.EFFECTIVE and word.actor not in before.people:
         verdict = Verdict(Outcome.NOT_ASSIGNEE)
     after = before.said(word.actor, decision) if verdict.outcome is Outcome.EFFECTIVE else before

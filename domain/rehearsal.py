@@ -18,7 +18,6 @@ from domain.approval import (
 )
 from domain.flow.approval_node import ApprovalNode
 from domain.signers import Joining, Signers
-from domain.signing import Standing, judge
 
 
 @dataclass
@@ -53,8 +52,7 @@ class Rehearsal:
 
     def say(self, person: str, decision: Decision, at: datetime) -> Outcome:
         """What becomes of a person's word; afterwards it has had its effect."""
-        returns = self.node.outcomes.returned is not None
-        verdict = judge(Standing(self.state, self.node.mode, self.signers.listed, returns), person, decision)
+        verdict = self.signers.judged(self.state, person, decision)
         if verdict.outcome is Outcome.EFFECTIVE:
             self._become(self.signers.said(person, decision), at)
         return verdict.outcome
@@ -88,9 +86,7 @@ class Rehearsal:
 
     def escalate(self, at: datetime) -> None:
         """Afterwards the next level is asked, or the approval has timed out."""
-        latest = max((one.level for one in self.signers.listed), default=0)
-        before = [one.asks for one in self.signers.asked if one.level == latest]
-        following = next_round(self.node, self.level, before, self.people, self.case)
+        following = next_round(self.node, self.level, self.signers.silent, self.people, self.case)
         if following is None:
             self.state = ApprovalState.TIMED_OUT
             return

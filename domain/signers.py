@@ -18,7 +18,18 @@ from domain.approval import (
     standing_in,
 )
 from domain.flow.approval_node import ApprovalNode
-from domain.signing import SIGNED, SILENT, Assignment, Listed, arranged, settled, with_word
+from domain.signing import (
+    SIGNED,
+    SILENT,
+    Assignment,
+    Listed,
+    Standing,
+    Verdict,
+    arranged,
+    judge,
+    settled,
+    with_word,
+)
 
 MAX_ADDED: Final = 20
 
@@ -62,6 +73,17 @@ class Signers:
     def state(self) -> ApprovalState | None:
         """What was said comes to this; None: to nothing yet."""
         return settled(self.node.mode, self.listed)
+
+    @property
+    def silent(self) -> list[Asked]:
+        """Those of the latest level who have not spoken in time, and in whose place."""
+        latest = max((one.level for one in self.listed), default=0)
+        return [one.asks for one in self.asked if one.level == latest]
+
+    def judged(self, state: ApprovalState, person: str, decision: Decision) -> Verdict:
+        """What becomes of the person's word to an approval in this state."""
+        returns = self.node.outcomes.returned is not None
+        return judge(Standing(state, self.node.mode, self.listed, returns), person, decision)
 
     def awaited_since(self, before: "Signers") -> tuple[Listed, bool]:
         """Whose turn has come since then, and whether nobody is awaited any more who was awaited then."""
