@@ -65,8 +65,7 @@ SELECT encode(hash, 'hex') AS hash, after FROM order_events WHERE order_no = %(o
 _RECORDED = "events recorded"
 _OF_ORDER = ("total_minor",)
 _UNLESS_ZERO = ("paid_minor", "refunded_minor", "written_off_minor", "reduced_minor")
-_UNITS = ("cancelled", "allocated", "shipped", "delivered", "returned", "refunded", "invoiced", "recognised")
-_WORDS = ("lifecycle", "waiting_for", "cancelling", *_OF_ORDER, *_UNLESS_ZERO, *_UNITS)
+_WORDS = ("lifecycle", "waiting_for", "cancelling", *_OF_ORDER, *_UNLESS_ZERO, *whole.UNITS)
 
 
 async def record(session: AsyncSession, order: Order, event: Event) -> int:
@@ -130,7 +129,7 @@ async def _words(session: AsyncSession, order: Order) -> dict[str, Any]:
         "cancelling": True if order.cancel_requested_at is not None else None,
         **{name: getattr(order, name) for name in _OF_ORDER},
         **{name: getattr(order, name) or None for name in _UNLESS_ZERO},
-        **{name: sum(getattr(line, name) for line in lines) or None for name in _UNITS},
+        **{name: units or None for name, units in whole.units_of(lines).items()},
     }
     return {name: word for name, word in words.items() if word is not None}
 

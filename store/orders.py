@@ -87,7 +87,6 @@ _OF_ORDER = (
     "order_no", "lifecycle", "last_event_seq", "payment_terms", "cancel_requested_at", "came", "total_minor",
     "paid_minor", "refunded_minor", "written_off_minor", "reduced_minor", "forfeited_minor", "deposit_minor",
 )  # fmt: skip
-_UNITS = ("cancelled", "allocated", "shipped", "delivered", "returned", "invoiced", "recognised", "refunded")
 
 
 async def standing(session: AsyncSession, order_no: str) -> Standing:
@@ -109,10 +108,9 @@ async def _looked_up(session: AsyncSession, order_no: str) -> Any:
     open_holds.sort(key=lambda hold: hold.hold_id)
     asked = await whole.rows(session, Approval, order_no)
     going_back = await whole.rows(session, Refund, order_no)
-    sums = {name: sum(getattr(line, name) for line in units) for name in _UNITS}
     return SimpleNamespace(
         **{name: getattr(order, name) for name in _OF_ORDER},
-        **sums,
+        **whole.units_of(units),
         ordered=sum(line.quantity for line in units),
         booked=sum(status not in ("created", "voided", "given_up") for status in parcels),
         failed=sum(status in ("lost", "returned") for status in parcels),

@@ -5,7 +5,7 @@ to know of them; whoever has not asks the database.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, partial
@@ -56,6 +56,8 @@ _READERS: Final[dict[type, Callable[[Any], Any]]] = {
     Date: date.fromisoformat,
     Numeric: Decimal,
 }
+UNITS: Final = ("cancelled", "allocated", "shipped", "delivered", "returned", "invoiced", "recognised", "refunded")
+"""What the lines of an order count."""
 WHOLE: Final = "whole orders"
 _ANSWERS: Final = "answers"
 
@@ -187,6 +189,12 @@ async def buyer(session: AsyncSession, order: Order) -> Customer | None:
         return await session.get(Customer, order.customer_id) if order.customer_id else None
     known = (one for one in session.sync_session if isinstance(one, Customer))
     return next((one for one in known if one.customer_id == order.customer_id), None)
+
+
+def units_of(lines: Iterable[OrderLine]) -> dict[str, int]:
+    """What an order's lines have counted, all together."""
+    known = list(lines)
+    return {name: sum(getattr(line, name) for line in known) for name in UNITS}
 
 
 def count(session: AsyncSession, order_no: str, line_id: str, **units: int) -> None:
