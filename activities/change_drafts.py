@@ -31,7 +31,7 @@ from domain.payment_plan import DEPOSIT_BALANCE
 from domain.posting.position import SalePosition
 from domain.pricing import OrderLineValue, PricedLine, PricedOrder, SoldAs
 from domain.refunding import MoneyBack, money_back
-from domain.shipping import EMPTY, ParcelStatus
+from domain.shipping import ParcelStatus
 from models.columns import now
 from models.masters import Product
 from models.order import Order, OrderLine
@@ -162,8 +162,7 @@ def is_promised(lines: Sequence[OrderLine]) -> bool:
 async def _check_open(session: AsyncSession, order: Order, sale: Sale, *, asks_lines: bool) -> None:
     if has_ended(order.lifecycle) or order.cancel_requested_at is not None or sale.undone:
         raise OrderNotChangeable(order_no=order.order_no, lifecycle=order.lifecycle)
-    packed = [one.shipment.status for one in await shipping.parcels(session, order.order_no)]
-    living = {status for status in packed if status not in EMPTY}
+    living = {one.shipment.status for one in await shipping.parcels(session, order.order_no) if not one.is_empty}
     # A parcel that the carrier has refused can be sent elsewhere; what it would be asked for next is read anew.
     refused = living == {ParcelStatus.CREATED} and await holds.find_open(session, order.order_no, "carrier_refused")
     if living and (asks_lines or not refused):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.money import split
-from domain.shipping import EMPTY, ParcelStatus
+from domain.shipping import ParcelStatus
 from integrations.carrier.port import Address, Consignment, ConsignmentLine
 from models.order import Order, OrderLine
 from store import products, refunding, shipping
@@ -38,7 +38,7 @@ async def labels_to_ask(
     session: AsyncSession, order: Order, lines: Sequence[OrderLine], new: Collection[str]
 ) -> list[LabelRequest]:
     """One request for each parcel without a label; parcels that are not `new` may have been asked for before."""
-    living = [one for one in await shipping.parcels(session, order.order_no) if _is_living(one)]
+    living = [one for one in await shipping.parcels(session, order.order_no) if not one.is_empty]
     waiting = [one for one in living if one.shipment.status == ParcelStatus.CREATED]
     if not waiting:
         return []
@@ -58,10 +58,6 @@ async def labels_to_ask(
         )
         for one in waiting
     ]
-
-
-def _is_living(parcel: Parcel) -> bool:
-    return parcel.shipment.status not in EMPTY
 
 
 def _cash_to_collect(

@@ -29,7 +29,7 @@ from domain.refunding import (
     position_after,
     taken_by,
 )
-from domain.shipping import EMPTY, VOIDABLE
+from domain.shipping import VOIDABLE
 from models.columns import now
 from models.order import Order, OrderLine
 from models.payment import Payment
@@ -140,7 +140,7 @@ def _packed(parcels: Sequence[shipping.Parcel]) -> dict[str, dict[str, int]]:
     """Units of each line in parcels that are not empty, by warehouse."""
     packed: dict[str, dict[str, int]] = {}
     for parcel in parcels:
-        if parcel.shipment.status not in EMPTY:
+        if not parcel.is_empty:
             for unit in parcel.lines:
                 at = packed.setdefault(unit.line_id, {})
                 at[parcel.shipment.warehouse] = at.get(parcel.shipment.warehouse, 0) + unit.quantity

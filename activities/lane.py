@@ -15,7 +15,6 @@ from activities.undelivered import Decision
 from domain.errors import DomainError
 from domain.flow.vocabulary import HOLD_REASONS
 from domain.order import has_ended
-from domain.shipping import EMPTY
 from models.inbox import InboxMessage
 from models.order import Order, OrderHold
 from runtime.database import Sessions
@@ -150,7 +149,7 @@ class LaneActivities:
 async def _is_too_late(session: AsyncSession, order: Order) -> bool:
     """Whether the order has parcels that are not empty, made under this lock; or nothing goes on with it any more."""
     packed = await shipping.parcels(session, order.order_no)
-    is_packed = any(one.shipment.status not in EMPTY for one in packed)
+    is_packed = any(not one.is_empty for one in packed)
     return is_packed or has_ended(order.lifecycle) or order.cancel_requested_at is not None
 
 

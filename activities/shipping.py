@@ -14,7 +14,7 @@ from activities.scans import follow, stray
 from activities.step import Fact, Step, StepResult
 from activities.undelivered import UNDELIVERED, give_up, take_back
 from domain.order import Lifecycle, has_ended, moved
-from domain.shipping import EMPTY, FAILED, VOIDABLE, ParcelStatus
+from domain.shipping import FAILED, VOIDABLE, ParcelStatus
 from integrations.carrier.port import AlreadyCollected, Booking, Carrier, CarrierRefused
 from models.columns import now
 from models.order import Order
@@ -62,7 +62,7 @@ class ShippingActivities:
                 packed = await shipping.parcels(session, step.order_no)
                 refusals = await shipping.refusals(session, step.order_no)
                 result = StepResult(await orders.standing(session, step.order_no))
-            living = [one.shipment for one in packed if one.shipment.status not in EMPTY]
+            living = [one.shipment for one in packed if not one.is_empty]
             leaving = [shipment for shipment in living if shipment.status not in FAILED]
             if any(shipment.status not in VOIDABLE for shipment in leaving):
                 return await self._too_late(step.order_no)

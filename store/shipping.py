@@ -23,6 +23,11 @@ class Parcel:
     shipment: Shipment
     lines: tuple[ShipmentLine, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the order's units do not lie in it any more."""
+        return self.shipment.status in EMPTY
+
 
 async def parcels(session: AsyncSession, order_no: str) -> list[Parcel]:
     """The order's shipments with their lines, first one first, voided ones included."""
@@ -144,7 +149,7 @@ async def scans(session: AsyncSession, shipment_no: str) -> Sequence[CarrierScan
 
 async def all_came_back(session: AsyncSession, order_no: str) -> bool:
     """Whether the order has sent parcels and the carrier has brought every one of them back."""
-    living = [one.shipment.status for one in await parcels(session, order_no) if one.shipment.status not in EMPTY]
+    living = [one.shipment.status for one in await parcels(session, order_no) if not one.is_empty]
     return bool(living) and set(living) == {ParcelStatus.RETURNED.value}
 
 
