@@ -35,6 +35,8 @@ from store.listing import approvals as listing
 router = APIRouter(tags=["approvals"])
 _LEAST_LEFT: Final = Keyset("approvals", (datetime, str))
 Reader = Annotated[Principal, requires(Permission.APPROVALS_READ)]
+# What is said is committed first, and may have been heard before it is answered.
+_SAID: Final[dict[str, Any]] = {"status_code": 202, "responses": {200: {"model": DecisionView}}}
 DecisionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
@@ -76,8 +78,7 @@ async def get_approval(approval_id: Key, caller: Reader, session: SnapshotDep) -
 @router.post(
     "/v1/approvals/{approval_id}/decision",
     summary="Decide an approval",
-    status_code=202,
-    responses={200: {"model": DecisionView}},
+    **_SAID,
 )
 async def decide_approval(saying: SayingDep, body: Decide, response: Response) -> DecisionView:
     """202: committed, and on its way whatever comes. 200: heard within `Prefer: wait`; `state` says what became of it.
@@ -97,8 +98,7 @@ async def get_decision(approval_id: Key, decision_id: DecisionId, caller: Reader
 @router.post(
     "/v1/approvals/{approval_id}/transfer",
     summary="Hand a decision on",
-    status_code=202,
-    responses={200: {"model": DecisionView}},
+    **_SAID,
 )
 async def transfer_approval(saying: SayingDep, body: Transfer, response: Response) -> DecisionView:
     """By who is asked, to somebody else; by operations, to somebody more."""
@@ -108,8 +108,7 @@ async def transfer_approval(saying: SayingDep, body: Transfer, response: Respons
 @router.post(
     "/v1/approvals/{approval_id}/withdraw",
     summary="Withdraw an approval",
-    status_code=202,
-    responses={200: {"model": DecisionView}},
+    **_SAID,
 )
 async def withdraw_approval(saying: SayingDep, body: Words, response: Response) -> DecisionView:
     """By the submitter or operations: nobody needs to decide any more, and the order goes the way of a rejection."""
@@ -119,8 +118,7 @@ async def withdraw_approval(saying: SayingDep, body: Words, response: Response) 
 @router.post(
     "/v1/approvals/{approval_id}/nudge",
     summary="Remind those who are asked",
-    status_code=202,
-    responses={200: {"model": DecisionView}},
+    **_SAID,
 )
 async def nudge_approval(saying: SayingDep, body: Words, response: Response) -> DecisionView:
     """Once in five minutes."""
@@ -130,8 +128,7 @@ async def nudge_approval(saying: SayingDep, body: Words, response: Response) -> 
 @router.post(
     "/v1/approvals/{approval_id}/signers",
     summary="Add a signer",
-    status_code=202,
-    responses={200: {"model": DecisionView}},
+    **_SAID,
 )
 async def add_signer(saying: SayingDep, body: AddSigner, response: Response) -> DecisionView:
     """By who is to decide, before, after or beside themselves; by operations, before, after or beside anybody.
@@ -146,8 +143,7 @@ async def add_signer(saying: SayingDep, body: AddSigner, response: Response) -> 
 @router.post(
     "/v1/approvals/{approval_id}/signers/{person_id}/remove",
     summary="Take an added signer off the list",
-    status_code=202,
-    responses={200: {"model": DecisionView}},
+    **_SAID,
 )
 async def remove_signer(saying: SayingDep, person_id: Key, body: Reasoned, response: Response) -> DecisionView:
     """By who added them, or operations, as long as they have not decided."""
@@ -157,8 +153,7 @@ async def remove_signer(saying: SayingDep, person_id: Key, body: Reasoned, respo
 @router.post(
     "/v1/approvals/{approval_id}/cc",
     summary="Have somebody told",
-    status_code=202,
-    responses={200: {"model": DecisionView}},
+    **_SAID,
 )
 async def copy_approval(saying: SayingDep, body: CopyTo, response: Response) -> DecisionView:
     """By who decides, or operations: the person sees the approval and hears how it ends, and never decides."""

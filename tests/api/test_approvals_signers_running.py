@@ -1,7 +1,6 @@
 """Several people decide about orders that run: each with a clock of their own, in the last second, unattended."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,27 +10,16 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.inbox.hand_over import HandOver
 from store import inbox
-from tests.api.conftest import Api, As
 from tests.api.running_orders import RunningOrder
-from tests.api.test_approvals_running import SCALE, Offices, placed
+from tests.api.test_approvals_running import SCALE, Offices, offices, placed
 from tests.conftest import Temporal
+
+__all__ = ["offices"]
 
 # As many seconds as half an hour is there.
 PATIENCE_S = 6
 RACES = 4
 _ASKS = {"remind": [], "timeout": "PT30M", "escalate": [], "on_exhausted": "rejected"}
-
-
-@pytest.fixture
-async def offices(api: Api, temporal: Temporal, as_role: As) -> AsyncIterator[Offices]:
-    found = Offices(api, temporal, as_role)
-    await found.prepare()
-    await found.connect(temporal.client)
-    await found.begin_work()
-    yield found
-    await found.stop_work()
-    async for order in temporal.client.list_workflows("ExecutionStatus = 'Running'"):
-        await temporal.client.get_workflow_handle(order.id).terminate()
 
 
 async def publish(offices: Offices, mode: Any, *people: str, **changes: Any) -> None:
