@@ -21,7 +21,7 @@ class Asker(Protocol):
     standing: Standing
     words_heard: int
 
-    async def local(self, method: Callable[[Any, Any], Any], payload: Any, summary: str = "") -> Any:
+    async def local(self, method: Callable[[Any, Any], Any], payload: Any, summary: str) -> Any:
         """A database step."""
 
     def saw(self, result: StepResult) -> StepResult:

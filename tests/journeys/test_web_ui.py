@@ -79,10 +79,10 @@ def _told(page: Page, at: int) -> Locator:
     return page.frame_locator("iframe").nth(at).locator("body")
 
 
-def _keep(page: Page, name: str, height: int = 1000) -> None:
+def _keep(page: Page, name: str, height: int = 1000, width: int = 1044) -> None:
     folder = os.environ.get("ORDERFLOW_PICTURES")
     if folder:
-        page.set_viewport_size({"width": 1044, "height": height})
+        page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(1_500)
         page.screenshot(path=Path(folder) / f"{name}.png")
 
@@ -94,6 +94,18 @@ def test_timeline_of_an_ordinary_order_names_its_waits_in_words(
     for what in ("Paid in full", "Delivered"):
         expect(page.get_by_text(re.compile(f"Wait for: {what}, until {_MOMENT}")).first).to_be_attached()
     _keep(page, "order-timeline", 1330)
+
+
+def test_history_of_an_ordinary_order_says_in_words_what_was_done_in_one_go(
+    page: Page, stack: RunningStack, orders: dict[str, str]
+) -> None:
+    _open(page, stack, orders["ordinary"], "Event History")
+    began = "Check the order; Reserve stock; Wait for: Paid in full"
+    paid = "Money came in. If Paid in full: Ship; Wait for: Delivered"
+    delivered = "The carrier reports a parcel. If Delivered: Recognise revenue; Issue the invoice"
+    for done in (began, paid, delivered):
+        expect(page.get_by_text(done).first).to_be_attached()
+    _keep(page, "order-history", 1500, 1750)
 
 
 def test_page_of_an_order_says_what_it_is_worth_and_who_has_to_approve_until_when(

@@ -1,16 +1,19 @@
 """What operators read of an order in the Web UI, in words."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from activities.advance import WAIT, AdvanceInput, Ahead
+from activities.orders import WaitInput
+from activities.step import Step
 from domain.flow.approval_node import ApprovalNode
 from domain.flow.definition import FlowSnapshot
 from domain.flow.vocabulary import HOLD_REASONS
 from domain.flow.words import said, title_of
 from flows import builtin_flows
 from workflows.order.contract import FactText, OrderInput
-from workflows.order.shown import hold_in_words, people_in_words, summary_of
+from workflows.order.shown import hold_in_words, in_words, people_in_words, summary_of
 
 BUILT_IN = {flow.key: flow for flow in builtin_flows()}
 
@@ -37,6 +40,14 @@ def test_people_of_each_level_are_named_as_the_flow_does() -> None:
     node = BUILT_IN["normal_big"].nodes["gm"]
     assert isinstance(node, ApprovalNode)
     assert [people_in_words(node, level) for level in range(3)] == ["gm", "superior of the assignee", "ceo"]
+
+
+def test_what_is_done_in_one_go_is_told_in_order_and_never_longer_than_temporal_takes() -> None:
+    step = Step("SO-1", "pay", 1, False)
+    wait = Ahead(WAIT, step, wait=WaitInput("SO-1", "pay", 1, "payment.full", timedelta(hours=1)))
+    asked = AdvanceInput("SO-1", (Ahead("order.check", step), wait), "payment.settled", 7, "payment.full")
+    assert in_words(asked) == "Money came in. If Paid in full: Check the order; Wait for: Paid in full"
+    assert len(in_words(AdvanceInput("SO-1", (wait,) * 40)).encode()) <= 400
 
 
 def test_every_node_of_a_flow_has_a_title() -> None:

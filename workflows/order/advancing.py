@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
 from workflows import options
 from workflows.order.ahead import FULFILLING, Outlook, closes, is_worth_it, packs
 from workflows.order.course import Course
+from workflows.order.shown import in_words
 from workflows.order.trouble import known_reason
 
 
@@ -76,6 +77,7 @@ async def _advance(course: Course, asked: AdvanceInput) -> AdvanceResult:
             asked,
             schedule_to_close_timeout=options.ADVANCE_WITHIN,
             retry_policy=options.ONCE,
+            summary=in_words(asked),
         )
     except FailureError as failed:
         if is_cancelled_exception(failed):

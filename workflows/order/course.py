@@ -206,7 +206,7 @@ class Course:
         self.order, self.flow = replace(self.order, flow=flow), flow.flow
         self.tell(f"moved to version {flow.flow.version}")
 
-    async def local(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str = "") -> Any:
+    async def local(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> Any:
         """A database step: within the workflow task, and as an ordinary, visible activity when that takes too long."""
         try:
             answer = await workflow.execute_local_activity_method(
@@ -214,6 +214,7 @@ class Course:
                 payload,
                 schedule_to_close_timeout=options.LOCAL_STEP_WITHIN,
                 retry_policy=options.LOCAL_STEP_RETRY,
+                summary=summary,
             )
         except FailureError as failed:
             raise_final(failed)

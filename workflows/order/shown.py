@@ -1,5 +1,6 @@
 """What operators find an order by, and know it by, in Temporal's Web UI: ids, words and amounts only."""
 
+import textwrap
 from datetime import datetime
 from typing import Final
 
@@ -7,8 +8,10 @@ from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
+    from activities.advance import AdvanceInput, Ahead
     from domain.flow.approval_node import ApprovalNode
     from domain.flow.vocabulary import HOLD_REASONS
+    from domain.flow.words import said
     from domain.money import is_currency, to_decimal_text
 
 from workflows import search_attributes
@@ -16,6 +19,8 @@ from workflows.order.contract import OrderInput
 
 # Of a long life the last part is shown: what went before is in the order's own timeline.
 _LINES_SHOWN: Final = 40
+# Temporal refuses a workflow task with a summary of more than 400 bytes.
+_SUMMARY_WIDTH: Final = 200
 
 
 def summary_of(order: OrderInput) -> str:
@@ -46,6 +51,19 @@ def hold_in_words(reason: str, due: datetime | None = None) -> str:
     known = HOLD_REASONS.get(reason)
     by = f" by {moment(due)}" if due is not None else ""
     return f"{known.en}; {known.owner} has to act{by}" if known else f"{reason}{by}"
+
+
+def in_words(asked: AdvanceInput) -> str:
+    """What is asked for in one go: the fact that came in, and if it was awaited, or there is none, step after step."""
+    fact = f"{said(asked.kind)}. If {said(asked.awaited)}: " if asked.kind else ""
+    steps = "; ".join(_step_in_words(one) for one in asked.ahead)
+    return textwrap.shorten(f"{fact}{steps}", _SUMMARY_WIDTH, placeholder=" ...")
+
+
+def _step_in_words(one: Ahead) -> str:
+    if one.wait is not None:
+        return f"Wait for: {said(one.wait.event)}"
+    return said(one.name) if one.close is None else f"Close the order: {one.close.result}"
 
 
 def people_in_words(asked: ApprovalNode, level: int) -> str:
