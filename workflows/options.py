@@ -50,6 +50,7 @@ LANE_PAUSE = timedelta(minutes=5)
 
 # So many facts make a history long, whatever the server says of it: the order goes on in a new one when it next waits.
 FACTS_IN_A_RUN = 1_000
-# While more facts than this wait, each is applied in a workflow task of its own. Temporal gives a task up, with all
+# While more facts than this wait, a workflow task applies them for so long only: Temporal gives a task up, with all
 # that was done in it, once a hundred signals have come in meanwhile.
 LONG_LINE = 10
+LONG_STRETCH = timedelta(seconds=1)

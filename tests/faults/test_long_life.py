@@ -6,6 +6,7 @@ import statistics
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ async def test_long_line_of_facts_is_worked_through_in_pieces_that_are_kept(
     system: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(options, "LONG_LINE", 5)
+    monkeypatch.setattr(options, "LONG_STRETCH", timedelta(0))
     order_no = await _place(system, await _stock(system, 1))
     await _until(system, order_no, "waiting_for = 'payment.full'")
     await _pay(system, order_no)

@@ -1,6 +1,7 @@
 """Facts that reach a running order: kept in the order they came, applied one by one, each once."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -105,9 +106,11 @@ class Inlet:
         return not self._waiting and not self._busy and not self._course.book_again
 
     async def _apply_all(self) -> None:
-        course = self._course
+        course, began = self._course, workflow.now()
         while True:
-            await workflow.wait_condition(lambda: (bool(self._waiting) or course.book_again) and not self._wants_rest())
+            if not self._is_due():
+                await workflow.wait_condition(self._is_due)
+                began = workflow.now()
             if course.book_again:
                 self._line_up_again()
             if not self._waiting:
@@ -119,12 +122,19 @@ class Inlet:
             finally:
                 self._busy, self._applied = False, self._applied + 1
                 course.facts_under_way -= 1
-            await self._take_breath()
+            if len(self._waiting) > options.LONG_LINE and workflow.now() - began >= options.LONG_STRETCH:
+                await self._take_breath()
+                began = workflow.now()
+
+    def _is_due(self) -> bool:
+        return (bool(self._waiting) or self._course.book_again) and not self._wants_rest()
 
     async def _take_breath(self) -> None:
-        """Afterwards what was done of a long line is kept, whatever comes in next; costs nothing where few wait."""
-        if len(self._waiting) > options.LONG_LINE:
-            await workflow.sleep(_A_BREATH, summary=f"Many facts at once: {len(self._waiting)} wait for their turn")
+        """Afterwards what was done of a long line is kept, whatever comes in next."""
+        told, heard = f"Many facts at once: {len(self._waiting)} wait for their turn", len(self._heard)
+        # The server ends no timer within less than a second; what comes in meanwhile begins the next task as well.
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: len(self._heard) > heard, timeout=_A_BREATH, timeout_summary=told)
 
     def _line_up_again(self) -> None:
         self._waiting.extend(self._put_back)
