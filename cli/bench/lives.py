@@ -22,6 +22,8 @@ WATCHER: Final = "bench_watcher"
 SKUS: Final = tuple(f"SKU-BENCH-{number}" for number in range(50))
 PRICE_MINOR: Final = 11_300
 _UNITS: Final = 2
+BIG: Final = 500
+"""So many units of anything are worth more than anybody may sell without the general manager."""
 _LOOK_S: Final = 0.05
 _PATIENCE_S: Final = 120.0
 _BUSY: Final = 503
@@ -162,9 +164,9 @@ class Customers:
             lives.life_s.append(time.perf_counter() - began)
             lives.order_nos.append(order_no)
 
-    async def place(self, external_id: str) -> str:
-        """The number of a new order of two units, which is committed."""
-        goods = {"sku": next(self._skus), "quantity": _UNITS}
+    async def place(self, external_id: str, units: int = _UNITS) -> str:
+        """The number of a new order of so many units, which is committed; one of `BIG` waits for an approval first."""
+        goods = {"sku": next(self._skus), "quantity": units}
         line = goods | {"line_id": "1", "unit_price_minor": PRICE_MINOR, "tax_rate": "0.13"}
         street = {"country": "CN", "city": "Shanghai", "street": "Nanjing Road 1", "name": "Li Lei"}
         order = {"channel": "web", "external_id": external_id, "currency": "CNY", "ship_to": street, "lines": [line]}
@@ -179,18 +181,27 @@ class Customers:
         payment = {"payment_id": f"P-{order_no}", "method": "alipay"} | amount
         await self._ask("channel", f"/v1/orders/{order_no}/payments", payment)
 
+    async def approve(self, order_no: str) -> None:
+        """Afterwards the general manager has agreed to the order, with effect."""
+        mine = {"assignee": "me", "state": "open", "order_no": order_no}
+        (approval,) = (await self._sent("gm", "GET", "/v1/approvals", params=mine))["data"]
+        await self._ask("gm", f"/v1/approvals/{approval['approval_id']}/decision", {"decision": "approve"})
+
     async def _scan(self, seen: Seen, status: str) -> None:
         event = {"event_id": f"{status}-1", "status": status, "occurred_at": datetime.now(UTC).isoformat()}
         await self._ask("warehouse", f"/v1/shipments/{seen.shipment_no}/events", event)
 
     async def _ask(self, role: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._sent(role, "POST", path, json=body)
+
+    async def _sent(self, role: str, method: str, path: str, **what: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._tokens[role]}"}
         try:
-            answer = await self._http.post(path, json=body, headers=headers)
+            answer = await self._http.request(method, path, headers=headers, **what)
             if answer.status_code == _BUSY:
                 # As a client does that is told to come again; the time until he is heard counts.
                 await asyncio.sleep(_COMES_AGAIN_S)
-                return await self._ask(role, path, body)
+                return await self._sent(role, method, path, **what)
         except httpx.HTTPError as failed:
             raise BenchFailed(f"{path}: {type(failed).__name__}") from None
         if answer.is_error:
