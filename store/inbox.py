@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -181,15 +181,24 @@ async def errands_of(session: AsyncSession, order_no: str) -> Sequence[str]:
     return (await session.exec(query.order_by(col(InboxMessage.inbox_id)))).all()
 
 
+# Looked through are some thousand of the oldest, so that one order with many does not keep the others waiting.
 _CLAIM = text("""
 UPDATE inbox_messages SET next_hand_over_at = now() + :lease, hand_over_attempts = hand_over_attempts + 1
 WHERE inbox_id IN (
-    SELECT inbox_id FROM inbox_messages
-    WHERE handed_over_at IS NULL AND (next_hand_over_at IS NULL OR next_hand_over_at <= now())
-      AND order_no IS NOT NULL AND EXISTS (SELECT 1 FROM orders o WHERE o.order_no = inbox_messages.order_no)
-    ORDER BY inbox_id LIMIT :most FOR UPDATE SKIP LOCKED)
+    SELECT m.inbox_id FROM inbox_messages m JOIN (
+        SELECT inbox_id, row_number() OVER (PARTITION BY order_no ORDER BY inbox_id) AS place FROM (
+            SELECT inbox_id, order_no FROM inbox_messages w
+            WHERE handed_over_at IS NULL AND (next_hand_over_at IS NULL OR next_hand_over_at <= now())
+              AND order_no IS NOT NULL AND EXISTS (SELECT 1 FROM orders o WHERE o.order_no = w.order_no)
+            ORDER BY inbox_id LIMIT 20000) oldest) lined USING (inbox_id)
+    WHERE lined.place <= :of_one AND m.handed_over_at IS NULL
+      AND (m.next_hand_over_at IS NULL OR m.next_hand_over_at <= now())
+    ORDER BY m.inbox_id LIMIT :most FOR UPDATE OF m SKIP LOCKED)
 RETURNING inbox_id, order_no, kind, message_id, hand_over_attempts
 """)
+# Temporal gives up what a workflow does in one task once a hundred messages have come in meanwhile.
+OF_ONE_ORDER: Final = 40
+"""So many messages of an order are handed over in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +224,10 @@ class Pending:
 async def claim_pending(session: AsyncSession, most: int) -> list[Pending]:
     """Up to `most` messages that nobody is handing over, oldest first, leased to the caller for some seconds.
 
+    There are no more than `OF_ONE_ORDER` of any order among them: the next claim finds the rest.
     Messages for orders that are not there yet stay and are found once the order is.
     """
-    rows = (await session.execute(_CLAIM, {"lease": _LEASE, "most": most})).all()
+    rows = (await session.execute(_CLAIM, {"lease": _LEASE, "most": most, "of_one": OF_ONE_ORDER})).all()
     found = [Pending(row.inbox_id, row.order_no, row.kind, row.message_id) for row in rows]
     return sorted(found, key=lambda pending: pending.inbox_id)
 

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
+import time
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +37,8 @@ _LANES = 16
 _LANE_CAPACITY = 500
 _AT_ONCE = 50
 _MARKS_EVERY_S = 0.1
+# An order that is told of more often than `inbox.OF_ONE_ORDER` times within so long is left to the sweeper's pace.
+_LATELY_S = 5.0
 
 _InLine = tuple[Pending, contextvars.Context]
 
@@ -83,6 +87,8 @@ class HandOver:
         self._flows: Snapshots = {}
         self._taken: list[int] = []
         self._has_taken = asyncio.Event()
+        self._lately: Counter[str] = Counter()
+        self._lately_until = 0.0
 
     async def start(self) -> None:
         """Afterwards messages given to `soon` are on their way."""
@@ -100,12 +106,19 @@ class HandOver:
             await self._mark_all()
 
     def soon(self, pending: Pending) -> None:
-        """Afterwards the message is in line; when the line is full the sweeper will find it."""
-        if self._lanes:
+        """Afterwards the message is in line, unless that is full or has many of its order: the sweeper will find it."""
+        if self._lanes and self._may_go(pending.order_no):
             lane = self._lanes[zlib.crc32(pending.order_no.encode()) % len(self._lanes)]
             with contextlib.suppress(asyncio.QueueFull):
                 # With whatever the request is known by, so that logs and traces go on from it.
                 lane.put_nowait((pending, contextvars.copy_context()))
+
+    def _may_go(self, order_no: str) -> bool:
+        if (now := time.monotonic()) > self._lately_until:
+            self._lately.clear()
+            self._lately_until = now + _LATELY_S
+        told = self._lately[order_no] = self._lately[order_no] + 1
+        return told <= inbox.OF_ONE_ORDER
 
     async def deliver_all(self, pending: Sequence[Pending]) -> int:
         """Hands over these messages, order by order in their own order; returns how many Temporal took."""

@@ -6,6 +6,7 @@ from temporalio.service import RPCError
 
 from api.inbox.hand_over import HandOver
 from runtime.temporal import connect
+from store.inbox import OF_ONE_ORDER
 from tests.factories.stock import stocked
 from tests.fakes.patience import eventually
 from tests.workers.conftest import Books, is_running, order_handle, signals
@@ -57,6 +58,21 @@ async def test_lanes_keep_the_order_of_each_order(books: Books, client: Client, 
     for order in placed:
         told = await signals(client, order_workflow_id(order.order_no))
         assert told == [fact.inbox_id for fact in facts if fact.order_no == order.order_no]
+
+
+async def test_order_that_is_told_of_very_often_is_left_to_the_pace_of_the_sweeper(
+    books: Books, client: Client, hand_over: HandOver
+) -> None:
+    placed, other = await books.place(), await books.place()
+    facts = [await books.pay(placed.order_no, f"P-{n}", 100) for n in range(OF_ONE_ORDER + 5)]
+    await hand_over.start()
+    for message in [placed, *facts, other]:
+        hand_over.soon(message)
+    await eventually(lambda: books.handed_over(other), bool)
+    await eventually(lambda: books.handed_over(facts[OF_ONE_ORDER - 2]), bool)
+    await hand_over.stop()
+    told = await signals(client, order_workflow_id(placed.order_no))
+    assert told == [fact.inbox_id for fact in facts[: OF_ONE_ORDER - 1]]
 
 
 async def test_order_whose_workflow_was_terminated_is_started_again_by_its_next_fact(

@@ -122,6 +122,21 @@ async def test_message_that_another_process_is_handing_over_is_left_alone(left: 
         assert await inbox.claim_pending(session, 10) == []
 
 
+async def test_one_order_with_very_many_facts_gets_some_at_a_time_and_keeps_no_other_waiting(left: Left) -> None:
+    told = await left.place(named())
+    facts = [await left.pay(told, f"P-{number}") for number in range(inbox.OF_ONE_ORDER + 30)]
+    other = await left.place(named())
+    await left.run("UPDATE inbox_messages SET next_hand_over_at = NULL")
+    async with left.database.sessions() as session, session.begin():
+        claimed = await inbox.claim_pending(session, inbox.OF_ONE_ORDER + 20)
+    assert [one.order_no for one in claimed] == [told] * inbox.OF_ONE_ORDER + [other]
+    assert [one.inbox_id for one in claimed[1:-1]] == facts[: inbox.OF_ONE_ORDER - 1]
+
+    await left.sweep()
+    events = await left.events(order_workflow_id(told))
+    assert events == [(STARTED, None), *((SIGNALLED, fact) for fact in facts)]
+
+
 async def test_facts_follow_their_order_in_the_order_in_which_they_came(left: Left) -> None:
     order_no = await left.place(named())
     facts = [await left.pay(order_no, f"P-{number}") for number in range(5)]
