@@ -18,6 +18,7 @@ import psycopg
 from prometheus_client import Counter
 from psycopg import errors
 from psycopg.abc import PQGen
+from psycopg.generators import send
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg.waiting import Ready
@@ -34,10 +35,38 @@ ANSWER_TIMEOUT_S = 30.0
 # ends in an error that somebody sees, and not only in another connection, so it is a little longer than a ping's.
 _LATELY_S = 1.0
 _BEGIN_TIMEOUT_S = 1.5
+# Planning takes longer than what is planned. All that we ask is a few hundred texts; from its second time on each is
+# known to the server.
+PREPARED_AT = 1
+_PREPARED_AT_MOST = 500
 
 ROUND_TRIPS = Counter("orderflow_sql_round_trips", "How often this process has waited for PostgreSQL")
 
 T = TypeVar("T")
+
+
+class _OneSending(psycopg.AsyncPipeline):
+    """A pipeline that is sent off at its end, all at once, and waits once for all that comes of it.
+
+    psycopg's own sends every statement by itself as it comes, and waits for the answer to `BEGIN`.
+    """
+
+    def _communicate_gen(self) -> PQGen[None]:
+        # libpq keeps what it is given until it is told to send it, or has 8 kB of it.
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from ()
+
+    def _sync_gen(self) -> PQGen[None]:
+        # Asked for behind `BEGIN` and `COMMIT`, which go out with the others.
+        yield from self._communicate_gen()
+
+    def _exit_gen(self) -> PQGen[None]:
+        self._enqueue_sync()
+        yield from self._communicate_gen()
+        # Reads whatever comes meanwhile: neither side stands still because the other does not listen.
+        yield from send(self.pgconn)
+        yield from self._fetch_gen(flush=False)
 
 
 class _Cursor(psycopg.AsyncCursor[Any]):
@@ -87,6 +116,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = _Cursor
+        self.prepared_max = _PREPARED_AT_MOST
         self.kept_back: list[tuple[Any, Any]] = []
         self._next_is_last = False
         self._is_over = False
@@ -141,6 +171,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             self._unsure = False
             self._alarm = get_running_loop().call_later(_BEGIN_TIMEOUT_S, self._cut)
         kept, self.kept_back = self.kept_back, []
+        self._pipeline = self._pipeline or _OneSending(self)
         try:
             async with self.pipeline():
                 for query, params in kept:
@@ -163,7 +194,12 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         self.kept_back.clear()
         self._next_is_last = self._is_over = False
         ROUND_TRIPS.inc(int(self.pgconn.transaction_status != TransactionStatus.IDLE))
-        await super().rollback()
+        if self.pgconn.transaction_status == TransactionStatus.INTRANS:
+            # psycopg's own has the server forget what it has prepared, for the sake of tables that a transaction made.
+            async with self.lock:
+                await self.wait(self._exec_command(b"ROLLBACK"))
+        else:
+            await super().rollback()
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         try:

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from runtime.connection import ImpatientConnection
+from runtime.connection import PREPARED_AT, ImpatientConnection
 from runtime.sessions import PlainAsyncSession, Sessions
 from runtime.tracing import statement_traced
 
@@ -141,6 +141,7 @@ def _connect_args(url: str | URL, application_name: str) -> dict[str, Any]:
     ours = {
         "connect_timeout": str(CONNECT_TIMEOUT_S),
         "application_name": application_name,
+        "prepare_threshold": PREPARED_AT,
         "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000",
     }
     return {key: value for key, value in ours.items() if key not in make_url(url).query}

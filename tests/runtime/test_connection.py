@@ -102,7 +102,7 @@ async def test_a_change_that_is_refused_takes_the_whole_transaction_with_it(engi
             await _note(connection, 1, "same")
             await _note(connection, 2, "same")
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="duplicate key"):
         await twice_the_same()
     assert await _words(engine) == []
 
