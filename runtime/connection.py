@@ -21,6 +21,7 @@ from psycopg.abc import PQGen
 from psycopg.generators import send
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
+from psycopg.types.json import Json
 from psycopg.waiting import Ready
 
 # Whoever asks while the database is away hears so within two seconds: a connection that is lost is found out by a ping,
@@ -51,6 +52,10 @@ class _OneSending(psycopg.AsyncPipeline):
     psycopg's own sends every statement by itself as it comes, and waits for the answer to `BEGIN`.
     """
 
+    def __init__(self, connection: "ImpatientConnection") -> None:
+        super().__init__(connection)
+        self._ours = connection
+
     def _communicate_gen(self) -> PQGen[None]:
         # libpq keeps what it is given until it is told to send it, or has 8 kB of it.
         while self.command_queue:
@@ -60,6 +65,9 @@ class _OneSending(psycopg.AsyncPipeline):
     def _sync_gen(self) -> PQGen[None]:
         # Asked for behind `BEGIN` and `COMMIT`, which go out with the others.
         yield from self._communicate_gen()
+        if self._ours.wants_a_sign:
+            # What comes next may wait for somebody else's lock; the server would keep its answer to `BEGIN` meanwhile.
+            self.pgconn.send_flush_request()
 
     def _exit_gen(self) -> PQGen[None]:
         self._enqueue_sync()
@@ -125,6 +133,11 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         self._unsure = False
 
     @property
+    def wants_a_sign(self) -> bool:
+        """Whether it will be cut unless something is heard of the server soon."""
+        return self._alarm is not None
+
+    @property
     def has_begun(self) -> bool:
         """Whether a statement needs no `BEGIN` before it."""
         return self.autocommit or self.pgconn.transaction_status != TransactionStatus.IDLE
@@ -133,6 +146,16 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         """Afterwards the statement goes out with the next one that is waited for, or with the commit."""
         self._refuse_when_over()
         self.kept_back.append((query, params))
+
+    def gather(self, query: str, rows: Json) -> None:
+        """The same for rows: they go out in one statement with those of the same text that have not gone out yet."""
+        together = list(rows.obj)
+        for at, (earlier, params) in enumerate(self.kept_back):
+            if earlier == query:
+                together = params["rows"].obj + together
+                del self.kept_back[at]
+                break
+        self.keep_back(query, {"rows": Json(together)})
 
     def announce_last(self) -> None:
         """Afterwards the commit goes out together with the next statement. There must be none behind it."""
@@ -234,7 +257,8 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if ready & Ready.R:
+                # None: whoever waits goes on with it after it was interrupted.
+                if ready and ready & Ready.R:
                     self._calm()
                 wanted = gen.send(ready)
         except StopIteration as end:

@@ -25,6 +25,10 @@ POOL_TIMEOUT_S = 10.0
 __all__ = ["Sessions"]
 # For a textual statement whose answer nobody reads: it goes out with the next one that is waited for, or the commit.
 LATER: Final = MappingProxyType({"later": True})
+# The same for one whose only parameter `rows` is a list, as JSON: all of its text that wait together go out as one.
+GATHERED: Final = MappingProxyType({"later": True, "gathered": True})
+# For a statement that has nothing to do with rows that the session may have changed: they need not go out before it.
+APART: Final = MappingProxyType({"apart": True})
 # For the question that a transaction ends with: the commit goes out with it; nothing may be asked or changed behind it.
 LAST: Final = MappingProxyType({"last": True})
 
@@ -82,7 +86,10 @@ def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -
         context.execution_options.get("later") or _only_changes(context.compiled, statement)
     ):
         return False
-    connection.keep_back(statement, parameters)
+    if context.execution_options.get("gathered"):
+        connection.gather(statement, parameters["rows"])
+    else:
+        connection.keep_back(statement, parameters)
     return True
 
 

@@ -100,22 +100,19 @@ async def place(
     flow = match_flow(flows, facts.of_draft(draft, ground.customer))
     received_at = now()
     year = received_at.astimezone(ZoneInfo(ground.time_zone)).year
-    # Last before the inserts: this row lock is what makes voucher numbers gapless, and all orders take turns on it.
-    number = await series.take(session, f"voucher/{ENTITY}/{year}")
-    order = _order(draft, ground, flow)
-    order.voucher_no, order.received_at = f"V{year}-{number:08d}", received_at
+    order, lines = _order(draft, ground, flow), _lines(draft)
+    order.received_at, order.last_event_seq = received_at, events.FIRST
     if order.balance_closes_at is not None and order.balance_opens_at is None:
         # Nobody has named a day: the balance may be paid from the first moment on.
         order.balance_opens_at = received_at
-    session.add(order)
+    # Last before the inserts: this row lock is what makes voucher numbers gapless, and all orders take turns on it.
+    number = await series.take(session, f"voucher/{ENTITY}/{year}")
+    order.voucher_no = f"V{year}-{number:08d}"
+    await whole.write(session, order, *lines, OrderSource(order_no=order.order_no, inbox_id=receipt.inbox_id))
     whole.made(session, order.order_no)
-    await session.flush()
-    lines = _lines(draft)
-    session.add_all(lines)
-    session.add(OrderSource(order_no=order.order_no, inbox_id=receipt.inbox_id))
     told = {"total_minor": order.total_minor, "currency": order.currency, "voucher_no": order.voucher_no}
     placed = Event("order.received", told, actor=draft.actor, source=draft.source, message_id=message.message_id)
-    await events.record(session, order, placed)
+    await events.record_first(session, order, placed)
     start = Start(flow.key, flow.version, facts.as_placed(order, lines, ground.customer))
     return Placed(order.order_no, receipt.inbox_id, repeated=False, start=start)
 

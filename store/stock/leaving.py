@@ -10,7 +10,7 @@ from domain.allocation import Allocation
 from domain.costing import Holding
 from domain.errors import DomainError
 from models.columns import now
-from runtime.database import LATER
+from runtime.database import APART, LATER
 from store import whole
 from store.stock import reserving
 
@@ -86,7 +86,7 @@ async def ship(
     A shipment has each line once and leaves once: lines that left with it before keep the cost they left at. Raises
     StockNotReserved, with nothing changed, where more is to leave than is promised.
     """
-    await session.flush()
+    await whole.settle_lines(session)
     warehouses = {"order_no": order_no, "warehouses": [one.warehouse for one in leaving]}
     await session.execute(_LOCK_LEVELS, warehouses, execution_options=LATER)
     rows = (
@@ -99,6 +99,7 @@ async def ship(
                 "warehouses": [one.warehouse for one in leaving],
                 "quantities": [one.quantity for one in leaving],
             },
+            execution_options=APART,
         )
     ).all()
     costs: dict[str, int] = {row.line_id: row.cost_minor for row in rows if row.cost_minor is not None}

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.allocation import Allocation, Shortage, WantedLine, allocate
 from models.columns import now
 from models.order import OrderLine
-from runtime.database import LATER
+from runtime.database import APART, LATER
 from store import whole
 from store.whole import Question
 
@@ -94,7 +94,7 @@ async def reserve(
     session: AsyncSession, order_no: str, expires_at: datetime | None = None
 ) -> Reserved | Shortage | UnknownSkus:
     """Afterwards every unit that the order's lines still need is promised to it, until `expires_at`; or none is."""
-    await session.flush()
+    await whole.settle_lines(session)
     demand = await _demand(session, order_no)
     if demand.unknown:
         return UnknownSkus(demand.unknown)
@@ -156,6 +156,7 @@ async def _take(
                 "expires_at": expires_at,
                 "at": now(),
             },
+            execution_options=APART,
         )
     ).all()
     if not rows[0].won:
@@ -236,7 +237,7 @@ WHERE l.order_no = :order_no AND l.line_id = f.line_id
 
 async def release_units(session: AsyncSession, order_no: str, units: Sequence[Allocation]) -> None:
     """Afterwards these units are not promised to the order any more. They must be, and lie in no parcel."""
-    await session.flush()
+    await whole.settle_lines(session)
     forget(session)
     await session.execute(
         _RELEASE_UNITS,

@@ -11,6 +11,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+import runtime.connection
 from runtime.connection import ImpatientConnection
 from runtime.database import LAST, LATER, create_engine
 from tests.conftest import Database
@@ -141,3 +142,20 @@ async def test_whoever_is_called_off_leaves_a_connection_that_works_or_none(engi
         await asking
     async with engine.begin() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM notes"))).scalar_one() == 0
+
+
+async def test_a_server_that_waits_for_a_lock_is_not_taken_for_one_that_is_away(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.connection, "_BEGIN_TIMEOUT_S", 0.3)
+    async with engine.begin() as connection:
+        await _note(connection, 1)
+
+    async def lock(then: str) -> None:
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE notes SET words = :then"), {"then": then}, execution_options=LATER)
+            await connection.execute(text("SELECT pg_sleep(0.9)"))
+
+    await asyncio.gather(lock("one"), lock("other"))
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT words FROM notes"))).scalar_one() in {"one", "other"}
