@@ -129,13 +129,10 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         self._next_is_last = False
         self._is_over = False
         self._heard_at = time.monotonic()
-        self._alarm: TimerHandle | None = None
         self._unsure = False
-
-    @property
-    def wants_a_sign(self) -> bool:
-        """Whether it will be cut unless something is heard of the server soon."""
-        return self._alarm is not None
+        # Whether the connection is to be cut unless something is heard of the server soon.
+        self.wants_a_sign = False
+        self._alarm: TimerHandle | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -190,9 +187,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
     @contextlib.asynccontextmanager
     async def sending_together(self) -> Any:
         """What is sent within the block goes out behind what was kept back; afterwards all of it is answered."""
-        if self._unsure:
-            self._unsure = False
-            self._alarm = get_running_loop().call_later(_BEGIN_TIMEOUT_S, self._cut)
+        self.wants_a_sign, self._unsure = self._unsure, False
         kept, self.kept_back = self.kept_back, []
         self._pipeline = self._pipeline or _OneSending(self)
         try:
@@ -226,7 +221,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         try:
-            heeded = gen if self._alarm is None else self._calming(gen)
+            heeded = self._calming(gen) if self.wants_a_sign else gen
             answer = await super().wait(heeded, interval, self.patience_s if timeout is None else timeout)
         except errors._WaitTimeout:
             if timeout is not None:
@@ -252,9 +247,10 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         self.patience_s = ANSWER_TIMEOUT_S
 
     def _calming(self, gen: PQGen[T]) -> PQGen[T]:
-        """The same, and the first thing that is heard of the server calls off the alarm."""
+        """The same, with an alarm once it waits, which the first thing that is heard of the server calls off."""
         try:
             wanted = next(gen)
+            self._alarm = self._alarm or get_running_loop().call_later(_BEGIN_TIMEOUT_S, self._cut)
             while True:
                 ready = yield wanted
                 # None: whoever waits goes on with it after it was interrupted.
@@ -266,6 +262,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             return answer
 
     def _calm(self) -> None:
+        self.wants_a_sign = False
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
