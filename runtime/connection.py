@@ -169,13 +169,13 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         self._is_over = True
         await super().commit()
 
-    async def ask_together(self, questions: Sequence[Any], params: Any) -> list[list[dict[str, Any]]]:
-        """The rows that each question finds, all with the same parameters, asked in one pipeline."""
+    async def ask_together(self, questions: Sequence[tuple[str, Sequence[Any]]]) -> list[list[dict[str, Any]]]:
+        """The rows that each question finds, asked in one pipeline; its parameters are numbered from `$1`."""
         ROUND_TRIPS.inc()
         self._refuse_when_over()
-        cursors = [psycopg.AsyncCursor(self, row_factory=dict_row) for _ in questions]
+        cursors = [psycopg.AsyncRawCursor(self, row_factory=dict_row) for _ in questions]
         async with self.sending_together():
-            for cursor, question in zip(cursors, questions, strict=True):
+            for cursor, (question, params) in zip(cursors, questions, strict=True):
                 await cursor.execute(question, params)
         return [await cursor.fetchall() for cursor in cursors]
 

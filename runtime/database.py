@@ -1,23 +1,19 @@
 """The engine and the session factory: one place for the driver, the pool and the time-outs."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from runtime.connection import PREPARED_AT, ImpatientConnection
 from runtime.sessions import PlainAsyncSession, Sessions
-from runtime.tracing import statement_traced
 
 CONNECT_TIMEOUT_S = 2
 # All connections may be at work for that long in a crowd; a database that is away is noticed by other means.
@@ -25,8 +21,6 @@ POOL_TIMEOUT_S = 10.0
 __all__ = ["Sessions"]
 # For a textual statement whose answer nobody reads: it goes out with the next one that is waited for, or the commit.
 LATER: Final = MappingProxyType({"later": True})
-# The same for one whose only parameter `rows` is a list, as JSON: all of its text that wait together go out as one.
-GATHERED: Final = MappingProxyType({"later": True, "gathered": True})
 # For a statement that has nothing to do with rows that the session may have changed: they need not go out before it.
 APART: Final = MappingProxyType({"apart": True})
 # For the question that a transaction ends with: the commit goes out with it; nothing may be asked or changed behind it.
@@ -86,10 +80,7 @@ def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -
         context.execution_options.get("later") or _only_changes(context.compiled, statement)
     ):
         return False
-    if context.execution_options.get("gathered"):
-        connection.gather(statement, parameters["rows"])
-    else:
-        connection.keep_back(statement, parameters)
+    connection.keep_back(statement, parameters)
     return True
 
 
@@ -109,28 +100,6 @@ def create_unpooled_engine(url: str | URL) -> AsyncEngine:
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """Sessions whose rows stay readable after the commit, without a further query."""
     return Sessions(engine, class_=PlainAsyncSession, expire_on_commit=False)
-
-
-async def ask_together(
-    session: AsyncSession, questions: Sequence[str], asked: Mapping[str, Any]
-) -> list[list[dict[str, Any]]]:
-    """The rows that each question finds, one after the other, on connections of a pool in one round trip."""
-    await session.flush()
-    connection = await (await session.connection()).get_raw_connection()
-    driver = connection.driver_connection
-    # The first says what it is about: the others come with it.
-    with statement_traced(questions[0]):
-        if isinstance(driver, ImpatientConnection):
-            return await driver.ask_together(questions, asked)
-        return [await _asked_alone(driver, question, asked) for question in questions]
-
-
-async def _asked_alone(driver: Any, question: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For commands, whose connections are psycopg's own."""
-    async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(question, asked)
-        rows: list[dict[str, Any]] = await cursor.fetchall()
-        return rows
 
 
 def ensure_database(url: str | URL) -> None:

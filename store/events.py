@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.chain import canonical, genesis, link, sealed, told_of
 from models.columns import now
 from models.order import Order, OrderLine
-from runtime.database import GATHERED, LATER
+from runtime.direct import gathered, later
 from store import whole
 from store.whole import Question
 
@@ -122,7 +122,7 @@ async def _record(session: AsyncSession, order: Order, event: Event, prev_hash: 
     }
     row["hash"] = link(told_of(row))
     session.info.setdefault(_RECORDED, {})[order.order_no] = (order.last_event_seq, row["hash"], after)
-    await session.execute(_INSERT, {"rows": [_in_json(row)]}, execution_options=GATHERED)
+    await gathered(session, _INSERT, [_in_json(row)])
     await _send(session, order, at, event)
 
 
@@ -169,7 +169,7 @@ async def _send(session: AsyncSession, order: Order, at: datetime, event: Event)
         "body": _body(order, order.last_event_seq, at.isoformat().replace("+00:00", "Z"), event),
         "channel": OUTBOX_CHANNEL,
     }
-    await session.execute(_SEND, asked, execution_options=LATER)
+    await later(session, _SEND, asked)
 
 
 def _hears(prefixes: Sequence[str], kind: str) -> bool:

@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.errors import DomainError
 from models.columns import now
 from models.inbox import LARGEST_ID, InboxMessage
-from runtime.database import LAST, LATER
+from runtime.database import LAST
+from runtime.direct import later
 
 # Long enough for a hand-over that is under way in another process to end first.
 _LEASE = timedelta(seconds=15)
@@ -222,13 +223,14 @@ async def claim_pending(session: AsyncSession, most: int) -> list[Pending]:
     return sorted(found, key=lambda pending: pending.inbox_id)
 
 
+_HANDED_OVER = text("""
+UPDATE inbox_messages SET handed_over_at = now() WHERE inbox_id = ANY(:ids) AND handed_over_at IS NULL
+""")
+
+
 async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> None:
     """Afterwards these messages are Temporal's to keep."""
-    await session.execute(
-        text("UPDATE inbox_messages SET handed_over_at = now() WHERE inbox_id = ANY(:ids) AND handed_over_at IS NULL"),
-        {"ids": list(inbox_ids)},
-        execution_options=LATER,
-    )
+    await later(session, _HANDED_OVER, {"ids": list(inbox_ids)})
 
 
 async def forget_hand_over(session: AsyncSession, only: str | None = None) -> list[tuple[str, int]]:

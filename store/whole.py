@@ -11,7 +11,8 @@ from decimal import Decimal
 from functools import cache, partial
 from typing import Any, ClassVar, Final, TypeVar
 
-from sqlalchemy import Date, DateTime, Numeric, Table, Text, cast, insert, inspect
+from psycopg.types.numeric import Int8
+from sqlalchemy import Date, DateTime, Numeric, Table, Text, cast, inspect
 from sqlalchemy import select as sqlalchemy_select
 from sqlalchemy.dialects.postgresql import ARRAY, psycopg
 from sqlalchemy.orm import make_transient_to_detached
@@ -27,7 +28,7 @@ from models.order import Order, OrderHold, OrderLine
 from models.payment import Payment, Refund
 from models.refunding import GrantedRefund
 from models.shipping import FulfilmentOrder, Shipment, ShipmentLine
-from runtime.database import LATER, ask_together
+from runtime.direct import add_later, ask_together
 from runtime.sessions import WRITTEN
 
 PARTS: Final[tuple[type[SQLModel], ...]] = (
@@ -111,7 +112,9 @@ async def lock(session: AsyncSession, order_no: str, inbox_id: int = 0) -> Order
         return await session.get(Order, order_no)
     # Two statements: only what is asked behind the lock is sure to see what was committed by whoever had it before.
     locking, everything = _statements(len(Question.every))
-    locked, (row,) = await ask_together(session, [locking, everything], {"order_no": order_no, "inbox_id": inbox_id})
+    # A number of one size, whatever it is: the server prepares the question once for each.
+    asked = {"order_no": order_no, "inbox_id": Int8(inbox_id)}
+    locked, (row,) = await ask_together(session, [locking, everything], asked)
     if not locked:
         return None
     answers = _read(row)
@@ -178,8 +181,7 @@ async def write(session: AsyncSession, *written: SQLModel) -> None:
     """
     for row in written:
         table: Table = inspect(type(row)).local_table
-        values = {column.name: getattr(row, column.name) for column in table.columns}
-        await session.execute(insert(table), values, execution_options=LATER)
+        await add_later(session, table, {column.name: getattr(row, column.name) for column in table.columns})
         make_transient_to_detached(row)
         session.add(row)
     # The session itself keeps only those that are changed.

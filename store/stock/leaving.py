@@ -10,7 +10,8 @@ from domain.allocation import Allocation
 from domain.costing import Holding
 from domain.errors import DomainError
 from models.columns import now
-from runtime.database import APART, LATER
+from runtime.database import APART
+from runtime.direct import later
 from store import whole
 from store.stock import reserving
 
@@ -88,7 +89,7 @@ async def ship(
     """
     await whole.settle_lines(session)
     warehouses = {"order_no": order_no, "warehouses": [one.warehouse for one in leaving]}
-    await session.execute(_LOCK_LEVELS, warehouses, execution_options=LATER)
+    await later(session, _LOCK_LEVELS, warehouses)
     rows = (
         await session.execute(
             _LEAVING,
@@ -127,7 +128,8 @@ async def _leave(
         costs[one.line_id] = holding.cost_of(one.quantity)
         holdings[one.sku, one.warehouse] = holding.sent(one.quantity)
     reserving.forget(session)
-    await session.execute(
+    await later(
+        session,
         _LEAVE,
         {
             "order_no": order_no,
@@ -139,7 +141,6 @@ async def _leave(
             "costs": [costs[one.line_id] for one in units],
             "at": now(),
         },
-        execution_options=LATER,
     )
     for one in units:
         whole.count(session, order_no, one.line_id, shipped=one.quantity)

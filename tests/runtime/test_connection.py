@@ -1,12 +1,13 @@
 """What is sent together, and what comes of it: counted by the driver, seen from another connection."""
 
 import pytest
-from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text, bindparam, insert, text, update
+from psycopg.types.json import Json
+from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime.connection import ROUND_TRIPS, ImpatientConnection
-from runtime.database import GATHERED, LAST, LATER
+from runtime.database import LAST, LATER
 from tests.conftest import Database
 
 NOTES = Table(
@@ -15,9 +16,10 @@ NOTES = Table(
     Column("note_id", Integer, primary_key=True, autoincrement=False),
     Column("words", Text, nullable=False, unique=True),
 )
-_NOTING = text("""
-INSERT INTO bench_notes SELECT n.note_id, n.words FROM json_to_recordset(:rows) AS n(note_id integer, words text)
-""").bindparams(bindparam("rows", type_=JSON))
+_NOTING = """
+INSERT INTO bench_notes SELECT n.note_id, n.words
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS n(note_id integer, words text)
+"""
 
 
 @pytest.fixture
@@ -134,12 +136,11 @@ async def test_gathered_rows_go_out_in_one_statement_where_the_last_of_them_was_
         driver = (await connection.get_raw_connection()).driver_connection
         assert isinstance(driver, ImpatientConnection)
         for number in (1, 2, 3):
-            row = {"note_id": number, "words": str(number)}
-            await connection.execute(_NOTING, {"rows": [row]}, execution_options=GATHERED)
+            driver.gather(_NOTING, Json([{"note_id": number, "words": str(number)}]))
             await connection.execute(text("UPDATE bench_notes SET words = note_id || ' seen'"), execution_options=LATER)
         assert len(driver.kept_back) == 4
         # What is asked in between sees those that came before it, and they are not sent again.
         found = await connection.execute(text("SELECT words FROM bench_notes ORDER BY note_id"))
         assert found.scalars().all() == ["1 seen", "2 seen", "3 seen"]
-        await connection.execute(_NOTING, {"rows": [{"note_id": 4, "words": "4"}]}, execution_options=GATHERED)
+        driver.gather(_NOTING, Json([{"note_id": 4, "words": "4"}]))
     assert await _words(engine) == ["1 seen", "2 seen", "3 seen", "4"]

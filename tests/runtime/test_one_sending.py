@@ -98,7 +98,7 @@ async def test_more_than_the_line_holds_goes_both_ways_at_once(engine: AsyncEngi
     async with engine.connect() as connection:
         raw = (await connection.get_raw_connection()).driver_connection
         assert isinstance(raw, ImpatientConnection)
-        answers = await raw.ask_together(["SELECT CAST(%(words)s AS text) AS words"] * _MANY, {"words": "w" * _LONG})
+        answers = await raw.ask_together([("SELECT CAST($1 AS text) AS words", ["w" * _LONG])] * _MANY)
     assert [len(row["words"]) for (row,) in answers] == [_LONG] * _MANY
 
 
