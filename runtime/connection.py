@@ -90,13 +90,11 @@ class _Cursor(psycopg.AsyncCursor[Any]):
     async def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
         ROUND_TRIPS.inc()
         ours = self._ours
-        last = ours.take_last()
-        if ours.has_begun and not ours.kept_back and not last:
+        ours.refuse_when_over()
+        if ours.has_begun and not ours.kept_back:
             return await super().execute(query, params, **how)
         async with ours.sending_together():
             await super().execute(query, params, **how)
-            if last:
-                await ours.commit_behind()
         return self
 
     async def executemany(self, query: Any, params_seq: Any, **how: Any) -> None:
@@ -126,7 +124,6 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         self.cursor_factory = _Cursor
         self.prepared_max = _PREPARED_AT_MOST
         self.kept_back: list[tuple[Any, Any]] = []
-        self._next_is_last = False
         self._is_over = False
         self._heard_at = time.monotonic()
         self._unsure = False
@@ -141,7 +138,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
 
     def keep_back(self, query: Any, params: Any) -> None:
         """Afterwards the statement goes out with the next one that is waited for, or with the commit."""
-        self._refuse_when_over()
+        self.refuse_when_over()
         self.kept_back.append((query, params))
 
     def gather(self, query: str, rows: Json) -> None:
@@ -154,32 +151,26 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
                 break
         self.keep_back(query, {"rows": Json(together)})
 
-    def announce_last(self) -> None:
-        """Afterwards the commit goes out together with the next statement. There must be none behind it."""
-        self._next_is_last = True
+    async def ask_together(
+        self, questions: Sequence[tuple[str, Sequence[Any]]], *, last: bool = False
+    ) -> list[list[dict[str, Any]]]:
+        """The rows that each question finds, asked in one pipeline; its parameters are numbered from `$1`.
 
-    def take_last(self) -> bool:
-        """Whether the statement that is about to go out was announced as the last one, once."""
-        self._refuse_when_over()
-        last, self._next_is_last = self._next_is_last, False
-        return last
-
-    async def commit_behind(self) -> None:
-        """Afterwards the commit is on its way, behind what was sent."""
-        self._is_over = True
-        await super().commit()
-
-    async def ask_together(self, questions: Sequence[tuple[str, Sequence[Any]]]) -> list[list[dict[str, Any]]]:
-        """The rows that each question finds, asked in one pipeline; its parameters are numbered from `$1`."""
+        `last`: the commit goes out with them, and nothing may be asked or changed behind it.
+        """
         ROUND_TRIPS.inc()
-        self._refuse_when_over()
+        self.refuse_when_over()
         cursors = [psycopg.AsyncRawCursor(self, row_factory=dict_row) for _ in questions]
         async with self.sending_together():
             for cursor, (question, params) in zip(cursors, questions, strict=True):
                 await cursor.execute(question, params)
+            if last:
+                self._is_over = True
+                await super().commit()
         return [await cursor.fetchall() for cursor in cursors]
 
-    def _refuse_when_over(self) -> None:
+    def refuse_when_over(self) -> None:
+        """Raises ProgrammingError where the commit has gone out already."""
         if self._is_over:
             # It would be a transaction of its own, which nobody has asked for.
             raise psycopg.ProgrammingError("the transaction has been committed with its last question")
@@ -210,7 +201,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
 
     async def rollback(self) -> None:
         self.kept_back.clear()
-        self._next_is_last = self._is_over = False
+        self._is_over = False
         ROUND_TRIPS.inc(int(self.pgconn.transaction_status != TransactionStatus.IDLE))
         if self.pgconn.transaction_status == TransactionStatus.INTRANS:
             # psycopg's own has the server forget what it has prepared, for the sake of tables that a transaction made.

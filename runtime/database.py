@@ -23,8 +23,6 @@ __all__ = ["Sessions"]
 LATER: Final = MappingProxyType({"later": True})
 # For a statement that has nothing to do with rows that the session may have changed: they need not go out before it.
 APART: Final = MappingProxyType({"apart": True})
-# For the question that a transaction ends with: the commit goes out with it; nothing may be asked or changed behind it.
-LAST: Final = MappingProxyType({"last": True})
 
 
 def with_driver(url: str | URL) -> URL:
@@ -73,9 +71,6 @@ def _check_alive(connection: Any, _record: object, _proxy: object) -> None:
 def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -> bool:
     """Whether the statement was kept back: it changes rows and returns nothing, or says itself that it can wait."""
     connection = context.root_connection.connection.driver_connection
-    if context.execution_options.get("last") and not connection.autocommit:
-        connection.announce_last()
-        return False
     if connection.autocommit or not (
         context.execution_options.get("later") or _only_changes(context.compiled, statement)
     ):

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Json
 from sqlalchemy import Table, TextClause, insert
 from sqlalchemy.dialects.postgresql import psycopg as postgresql
+from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from runtime.connection import ImpatientConnection
@@ -61,11 +62,12 @@ async def add_later(session: AsyncSession, table: Table, row: Mapping[str, Any])
 
 
 async def ask_together(
-    session: AsyncSession, questions: Sequence[str], asked: Mapping[str, Any]
+    session: AsyncSession, questions: Sequence[str], asked: Mapping[str, Any], *, last: bool = False
 ) -> list[list[dict[str, Any]]]:
     """The rows that each question finds, one after the other, on connections of a pool in one round trip.
 
-    Parameters are written `%(name)s`. They see what the session's rows have become.
+    Parameters are written `%(name)s`. They see what the session's rows have become. `last`: nothing is asked or changed
+    behind them by this transaction, so its commit goes out with them; it is to be committed all the same.
     """
     await session.flush()
     driver = await _driver(session)
@@ -73,9 +75,18 @@ async def ask_together(
     told = [(text, [asked[name] for name in names]) for text, names in numbered]
     # The first says what it is about: the others come with it.
     with statement_traced(questions[0]):
-        if isinstance(driver, ImpatientConnection):
-            return await driver.ask_together(told)
-        return [await _asked_alone(driver, text, params) for text, params in told]
+        try:
+            if isinstance(driver, ImpatientConnection):
+                return await driver.ask_together(told, last=last and not driver.autocommit)
+            return [await _asked_alone(driver, text, params) for text, params in told]
+        except psycopg.Error as failed:
+            # As the engine would take it and tell it.
+            if driver.closed:
+                await (await session.connection()).invalidate(failed)
+            known = DBAPIError.instance(
+                questions[0], None, failed, psycopg.Error, hide_parameters=True, dialect=_DIALECT
+            )
+            raise known from failed
 
 
 async def _asked_alone(driver: Any, question: str, params: Sequence[Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -132,11 +131,17 @@ def told_of(shipment: Shipment) -> dict[str, str | None]:
     }
 
 
+_ADD_SCAN = text("""
+INSERT INTO carrier_scans (shipment_no, scan_id, inbox_id, status, occurred_at, recorded_at)
+VALUES (:shipment_no, :scan_id, :inbox_id, :status, :occurred_at, :recorded_at)
+ON CONFLICT DO NOTHING RETURNING scan_id
+""")
+
+
 async def add_scan(session: AsyncSession, scan: CarrierScan) -> bool:
     """Afterwards the scan is on record; False when it was before."""
-    row = scan.model_dump()
-    statement = insert(CarrierScan).values(row).on_conflict_do_nothing().returning(col(CarrierScan.scan_id))
-    return (await session.execute(statement, execution_options=APART)).scalar_one_or_none() is not None
+    asked = await session.execute(_ADD_SCAN, scan.model_dump(), execution_options=APART)
+    return asked.scalar_one_or_none() is not None
 
 
 async def scans(session: AsyncSession, shipment_no: str) -> Sequence[CarrierScan]:

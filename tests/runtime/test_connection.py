@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime.connection import ROUND_TRIPS, ImpatientConnection
-from runtime.database import LAST, LATER
+from runtime.database import LATER
 from tests.conftest import Database
 
 NOTES = Table(
@@ -36,6 +36,12 @@ def _waits() -> float:
 async def _words(engine: AsyncEngine) -> list[str]:
     async with engine.connect() as connection:
         return list((await connection.execute(text("SELECT words FROM bench_notes ORDER BY note_id"))).scalars())
+
+
+async def _driver(connection: AsyncConnection) -> ImpatientConnection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, ImpatientConnection)
+    return driver
 
 
 async def _note(connection: AsyncConnection, number: int, words: str) -> None:
@@ -70,8 +76,8 @@ async def test_the_last_question_brings_the_commit_with_it(engine: AsyncEngine) 
     before = _waits()
     async with engine.begin() as connection:
         await _note(connection, 1, "one")
-        asked = await connection.execute(text("SELECT words FROM bench_notes"), execution_options=LAST)
-        assert asked.scalars().all() == ["one"]
+        asked = await (await _driver(connection)).ask_together([("SELECT words FROM bench_notes", [])], last=True)
+        assert asked == [[{"words": "one"}]]
         assert await _words(engine) == ["one"]
         before_commit = _waits()
     assert _waits() == before_commit
@@ -80,11 +86,11 @@ async def test_the_last_question_brings_the_commit_with_it(engine: AsyncEngine) 
 
 async def test_nothing_is_asked_or_changed_behind_the_last_question(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"), execution_options=LAST)
+        await (await _driver(connection)).ask_together([("SELECT 1", [])], last=True)
         with pytest.raises(ProgrammingError, match="committed"):
             await connection.execute(text("SELECT 1"))
         await connection.rollback()
-        await connection.execute(text("SELECT 1"), execution_options=LAST)
+        await (await _driver(connection)).ask_together([("SELECT 1", [])], last=True)
         with pytest.raises(ProgrammingError, match="committed"):
             await _note(connection, 1, "one")
         await connection.rollback()
@@ -133,8 +139,7 @@ async def test_what_was_kept_back_is_forgotten_by_a_rollback(engine: AsyncEngine
 
 async def test_gathered_rows_go_out_in_one_statement_where_the_last_of_them_was_added(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, ImpatientConnection)
+        driver = await _driver(connection)
         for number in (1, 2, 3):
             driver.gather(_NOTING, Json([{"note_id": number, "words": str(number)}]))
             await connection.execute(text("UPDATE bench_notes SET words = note_id || ' seen'"), execution_options=LATER)

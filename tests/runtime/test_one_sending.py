@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import runtime.connection
 from runtime.connection import ImpatientConnection
-from runtime.database import LAST, LATER, create_engine
+from runtime.database import LATER, create_engine
 from tests.conftest import Database
 
 _SOCKET = ".s.PGSQL.5432"
@@ -89,8 +89,9 @@ async def test_a_transaction_speaks_once_for_each_question_and_once_to_commit(
     async with engine.begin() as connection:
         listener.forget()
         await _note(connection, 11)
-        asked = await connection.execute(text("SELECT count(*) FROM notes"), execution_options=LAST)
-        assert asked.scalar_one() == 12
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(raw, ImpatientConnection)
+        assert await raw.ask_together([("SELECT count(*) FROM notes", [])], last=True) == [[{"count": 12}]]
     assert listener.turns == 1
 
 
