@@ -18,8 +18,10 @@ import psycopg
 from prometheus_client import Counter
 from psycopg import errors
 from psycopg.abc import PQGen
+from psycopg.generators import send
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
+from psycopg.types.json import Json
 from psycopg.waiting import Ready
 
 # Whoever asks while the database is away hears so within two seconds: a connection that is lost is found out by a ping,
@@ -34,10 +36,45 @@ ANSWER_TIMEOUT_S = 30.0
 # ends in an error that somebody sees, and not only in another connection, so it is a little longer than a ping's.
 _LATELY_S = 1.0
 _BEGIN_TIMEOUT_S = 1.5
+# Planning takes longer than what is planned. All that we ask is a few hundred texts; from its second time on each is
+# known to the server.
+PREPARED_AT = 1
+_PREPARED_AT_MOST = 500
 
 ROUND_TRIPS = Counter("orderflow_sql_round_trips", "How often this process has waited for PostgreSQL")
 
 T = TypeVar("T")
+
+
+class _OneSending(psycopg.AsyncPipeline):
+    """A pipeline that is sent off at its end, all at once, and waits once for all that comes of it.
+
+    psycopg's own sends every statement by itself as it comes, and waits for the answer to `BEGIN`.
+    """
+
+    def __init__(self, connection: "ImpatientConnection") -> None:
+        super().__init__(connection)
+        self._ours = connection
+
+    def _communicate_gen(self) -> PQGen[None]:
+        # libpq keeps what it is given until it is told to send it, or has 8 kB of it.
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from ()
+
+    def _sync_gen(self) -> PQGen[None]:
+        # Asked for behind `BEGIN` and `COMMIT`, which go out with the others.
+        yield from self._communicate_gen()
+        if self._ours.wants_a_sign:
+            # What comes next may wait for somebody else's lock; the server would keep its answer to `BEGIN` meanwhile.
+            self.pgconn.send_flush_request()
+
+    def _exit_gen(self) -> PQGen[None]:
+        self._enqueue_sync()
+        yield from self._communicate_gen()
+        # Reads whatever comes meanwhile: neither side stands still because the other does not listen.
+        yield from send(self.pgconn)
+        yield from self._fetch_gen(flush=False)
 
 
 class _Cursor(psycopg.AsyncCursor[Any]):
@@ -53,13 +90,11 @@ class _Cursor(psycopg.AsyncCursor[Any]):
     async def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
         ROUND_TRIPS.inc()
         ours = self._ours
-        last = ours.take_last()
-        if ours.has_begun and not ours.kept_back and not last:
+        ours.refuse_when_over()
+        if ours.has_begun and not ours.kept_back:
             return await super().execute(query, params, **how)
         async with ours.sending_together():
             await super().execute(query, params, **how)
-            if last:
-                await ours.commit_behind()
         return self
 
     async def executemany(self, query: Any, params_seq: Any, **how: Any) -> None:
@@ -87,12 +122,14 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = _Cursor
+        self.prepared_max = _PREPARED_AT_MOST
         self.kept_back: list[tuple[Any, Any]] = []
-        self._next_is_last = False
         self._is_over = False
         self._heard_at = time.monotonic()
-        self._alarm: TimerHandle | None = None
         self._unsure = False
+        # Whether the connection is to be cut unless something is heard of the server soon.
+        self.wants_a_sign = False
+        self._alarm: TimerHandle | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -101,35 +138,39 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
 
     def keep_back(self, query: Any, params: Any) -> None:
         """Afterwards the statement goes out with the next one that is waited for, or with the commit."""
-        self._refuse_when_over()
+        self.refuse_when_over()
         self.kept_back.append((query, params))
 
-    def announce_last(self) -> None:
-        """Afterwards the commit goes out together with the next statement. There must be none behind it."""
-        self._next_is_last = True
+    def gather(self, query: str, rows: Json) -> None:
+        """The same for rows: they go out in one statement with those of the same text that have not gone out yet."""
+        together = list(rows.obj)
+        for at, (earlier, params) in enumerate(self.kept_back):
+            if earlier == query:
+                together = params["rows"].obj + together
+                del self.kept_back[at]
+                break
+        self.keep_back(query, {"rows": Json(together)})
 
-    def take_last(self) -> bool:
-        """Whether the statement that is about to go out was announced as the last one, once."""
-        self._refuse_when_over()
-        last, self._next_is_last = self._next_is_last, False
-        return last
+    async def ask_together(
+        self, questions: Sequence[tuple[str, Sequence[Any]]], *, last: bool = False
+    ) -> list[list[dict[str, Any]]]:
+        """The rows that each question finds, asked in one pipeline; its parameters are numbered from `$1`.
 
-    async def commit_behind(self) -> None:
-        """Afterwards the commit is on its way, behind what was sent."""
-        self._is_over = True
-        await super().commit()
-
-    async def ask_together(self, questions: Sequence[Any], params: Any) -> list[list[dict[str, Any]]]:
-        """The rows that each question finds, all with the same parameters, asked in one pipeline."""
+        `last`: the commit goes out with them, and nothing may be asked or changed behind it.
+        """
         ROUND_TRIPS.inc()
-        self._refuse_when_over()
-        cursors = [psycopg.AsyncCursor(self, row_factory=dict_row) for _ in questions]
+        self.refuse_when_over()
+        cursors = [psycopg.AsyncRawCursor(self, row_factory=dict_row) for _ in questions]
         async with self.sending_together():
-            for cursor, question in zip(cursors, questions, strict=True):
+            for cursor, (question, params) in zip(cursors, questions, strict=True):
                 await cursor.execute(question, params)
+            if last:
+                self._is_over = True
+                await super().commit()
         return [await cursor.fetchall() for cursor in cursors]
 
-    def _refuse_when_over(self) -> None:
+    def refuse_when_over(self) -> None:
+        """Raises ProgrammingError where the commit has gone out already."""
         if self._is_over:
             # It would be a transaction of its own, which nobody has asked for.
             raise psycopg.ProgrammingError("the transaction has been committed with its last question")
@@ -137,10 +178,9 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
     @contextlib.asynccontextmanager
     async def sending_together(self) -> Any:
         """What is sent within the block goes out behind what was kept back; afterwards all of it is answered."""
-        if self._unsure:
-            self._unsure = False
-            self._alarm = get_running_loop().call_later(_BEGIN_TIMEOUT_S, self._cut)
+        self.wants_a_sign, self._unsure = self._unsure, False
         kept, self.kept_back = self.kept_back, []
+        self._pipeline = self._pipeline or _OneSending(self)
         try:
             async with self.pipeline():
                 for query, params in kept:
@@ -161,13 +201,18 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
 
     async def rollback(self) -> None:
         self.kept_back.clear()
-        self._next_is_last = self._is_over = False
+        self._is_over = False
         ROUND_TRIPS.inc(int(self.pgconn.transaction_status != TransactionStatus.IDLE))
-        await super().rollback()
+        if self.pgconn.transaction_status == TransactionStatus.INTRANS:
+            # psycopg's own has the server forget what it has prepared, for the sake of tables that a transaction made.
+            async with self.lock:
+                await self.wait(self._exec_command(b"ROLLBACK"))
+        else:
+            await super().rollback()
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         try:
-            heeded = gen if self._alarm is None else self._calming(gen)
+            heeded = self._calming(gen) if self.wants_a_sign else gen
             answer = await super().wait(heeded, interval, self.patience_s if timeout is None else timeout)
         except errors._WaitTimeout:
             if timeout is not None:
@@ -193,12 +238,14 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
         self.patience_s = ANSWER_TIMEOUT_S
 
     def _calming(self, gen: PQGen[T]) -> PQGen[T]:
-        """The same, and the first thing that is heard of the server calls off the alarm."""
+        """The same, with an alarm once it waits, which the first thing that is heard of the server calls off."""
         try:
             wanted = next(gen)
+            self._alarm = self._alarm or get_running_loop().call_later(_BEGIN_TIMEOUT_S, self._cut)
             while True:
                 ready = yield wanted
-                if ready & Ready.R:
+                # None: whoever waits goes on with it after it was interrupted.
+                if ready and ready & Ready.R:
                     self._calm()
                 wanted = gen.send(ready)
         except StopIteration as end:
@@ -206,6 +253,7 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             return answer
 
     def _calm(self) -> None:
+        self.wants_a_sign = False
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

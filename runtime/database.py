@@ -1,23 +1,19 @@
 """The engine and the session factory: one place for the driver, the pool and the time-outs."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from runtime.connection import ImpatientConnection
+from runtime.connection import PREPARED_AT, ImpatientConnection
 from runtime.sessions import PlainAsyncSession, Sessions
-from runtime.tracing import statement_traced
 
 CONNECT_TIMEOUT_S = 2
 # All connections may be at work for that long in a crowd; a database that is away is noticed by other means.
@@ -25,8 +21,8 @@ POOL_TIMEOUT_S = 10.0
 __all__ = ["Sessions"]
 # For a textual statement whose answer nobody reads: it goes out with the next one that is waited for, or the commit.
 LATER: Final = MappingProxyType({"later": True})
-# For the question that a transaction ends with: the commit goes out with it; nothing may be asked or changed behind it.
-LAST: Final = MappingProxyType({"last": True})
+# For a statement that has nothing to do with rows that the session may have changed: they need not go out before it.
+APART: Final = MappingProxyType({"apart": True})
 
 
 def with_driver(url: str | URL) -> URL:
@@ -75,9 +71,6 @@ def _check_alive(connection: Any, _record: object, _proxy: object) -> None:
 def _keep_back(_cursor: object, statement: str, parameters: Any, context: Any) -> bool:
     """Whether the statement was kept back: it changes rows and returns nothing, or says itself that it can wait."""
     connection = context.root_connection.connection.driver_connection
-    if context.execution_options.get("last") and not connection.autocommit:
-        connection.announce_last()
-        return False
     if connection.autocommit or not (
         context.execution_options.get("later") or _only_changes(context.compiled, statement)
     ):
@@ -104,28 +97,6 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
     return Sessions(engine, class_=PlainAsyncSession, expire_on_commit=False)
 
 
-async def ask_together(
-    session: AsyncSession, questions: Sequence[str], asked: Mapping[str, Any]
-) -> list[list[dict[str, Any]]]:
-    """The rows that each question finds, one after the other, on connections of a pool in one round trip."""
-    await session.flush()
-    connection = await (await session.connection()).get_raw_connection()
-    driver = connection.driver_connection
-    # The first says what it is about: the others come with it.
-    with statement_traced(questions[0]):
-        if isinstance(driver, ImpatientConnection):
-            return await driver.ask_together(questions, asked)
-        return [await _asked_alone(driver, question, asked) for question in questions]
-
-
-async def _asked_alone(driver: Any, question: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For commands, whose connections are psycopg's own."""
-    async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(question, asked)
-        rows: list[dict[str, Any]] = await cursor.fetchall()
-        return rows
-
-
 def ensure_database(url: str | URL) -> None:
     """Afterwards the database that `url` names exists; the server's own `postgres` database must be reachable."""
     wanted = with_driver(url)
@@ -141,6 +112,7 @@ def _connect_args(url: str | URL, application_name: str) -> dict[str, Any]:
     ours = {
         "connect_timeout": str(CONNECT_TIMEOUT_S),
         "application_name": application_name,
+        "prepare_threshold": PREPARED_AT,
         "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000",
     }
     return {key: value for key, value in ours.items() if key not in make_url(url).query}

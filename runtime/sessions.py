@@ -7,7 +7,7 @@ without a commit; if it fails, everything since the last commit is lost with it.
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy import orm as sqlalchemy_orm
@@ -15,6 +15,8 @@ from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
 from sqlalchemy.ext.asyncio import async_sessionmaker
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+WRITTEN: Final = "written"
 
 
 class _PlainSession(Session):
@@ -24,7 +26,7 @@ class _PlainSession(Session):
 @event.listens_for(_PlainSession, "pending_to_persistent")
 def _keep_written(session: Session, written: object) -> None:
     # Sessions forget what nobody else holds on to; who looks for an order's rows in them must find the new ones too.
-    session.info.setdefault("written", []).append(written)
+    session.info.setdefault(WRITTEN, []).append(written)
 
 
 class PlainAsyncSession(AsyncSession):
@@ -33,9 +35,13 @@ class PlainAsyncSession(AsyncSession):
     sync_session_class = _PlainSession
 
     async def execute(self, statement: Any, params: Any = None, **how: Any) -> Any:
-        """The answer to any kind of SQL. What it asks about sees what the session's rows have become."""
-        if not how.get("execution_options", {}).get("later"):
-            await self.flush()
+        """The answer to any kind of SQL. What it asks about sees what the session's rows have become, unless it says
+        that it can wait, or that it has nothing to do with them.
+        """
+        options = how.get("execution_options", {})
+        if options.get("later") or options.get("apart"):
+            with self.no_autoflush:
+                return await sqlalchemy_asyncio.AsyncSession.execute(self, statement, params, **how)
         return await sqlalchemy_asyncio.AsyncSession.execute(self, statement, params, **how)
 
 
@@ -54,12 +60,12 @@ class _SharedSession(PlainAsyncSession):
     async def _within(self) -> AsyncIterator[None]:
         if self.is_broken:
             raise RuntimeError("an earlier step of this go has failed")
+        # What has changed goes out when somebody asks about it, or with the commit: each row once.
         try:
             yield
         except BaseException:
             self.is_broken = True
             raise
-        await self.flush()
 
 
 class OneGo:

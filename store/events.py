@@ -5,15 +5,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import JSON, bindparam, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.chain import canonical, genesis, link, sealed, told_of
 from models.columns import now
 from models.order import Order, OrderLine
-from runtime.database import LATER
+from runtime.direct import gathered, later
 from store import whole
 from store.whole import Question
 
@@ -40,13 +40,20 @@ class Event:
     after: dict[str, Any] = field(default_factory=dict)
 
 
-_RECORD = text("""
+# Words and moments as text, octets in hexadecimal digits.
+_INSERT = text("""
 INSERT INTO order_events (order_no, seq, kind, actor, on_behalf_of, source, intake, message_id, node, flow_key,
                           flow_version, before, after, data, reason, reason_salt, reason_seal, at, prev_hash, hash)
-VALUES (:order_no, :seq, :kind, :actor, :on_behalf_of, :source, :intake, :message_id, :node, :flow_key, :flow_version,
-        CAST(:before AS jsonb), CAST(:after AS jsonb), CAST(:data AS jsonb), :reason, :reason_salt, :reason_seal, :at,
-        :prev_hash, :hash)
-""")
+SELECT e.order_no, e.seq, e.kind, e.actor, e.on_behalf_of, e.source, e.intake, e.message_id, e.node, e.flow_key,
+       e.flow_version, CAST(e.before AS jsonb), CAST(e.after AS jsonb), CAST(e.data AS jsonb), e.reason,
+       decode(e.reason_salt, 'hex'), decode(e.reason_seal, 'hex'), e.at, decode(e.prev_hash, 'hex'),
+       decode(e.hash, 'hex')
+FROM json_to_recordset(:rows) AS e(
+    order_no text, seq integer, kind text, actor text, on_behalf_of text, source text, intake text, message_id text,
+    node text, flow_key text, flow_version integer, before text, after text, data text, reason text, reason_salt text,
+    reason_seal text, at timestamptz, prev_hash text, hash text)
+ORDER BY e.order_no, e.seq
+""").bindparams(bindparam("rows", type_=JSON))
 _SEND = text("""
 WITH message AS (
     INSERT INTO outbox_messages (destination, message_id, order_no, event_type, body, occurred_at, state, attempts)
@@ -63,6 +70,7 @@ _LAST = Question("""
 SELECT encode(hash, 'hex') AS hash, after FROM order_events WHERE order_no = %(order_no)s ORDER BY seq DESC LIMIT 1
 """)
 _RECORDED = "events recorded"
+FIRST: Final = 1
 _OF_ORDER = ("total_minor",)
 _UNLESS_ZERO = ("paid_minor", "refunded_minor", "written_off_minor", "reduced_minor")
 _WORDS = ("lifecycle", "waiting_for", "cancelling", *_OF_ORDER, *_UNLESS_ZERO, *whole.UNITS)
@@ -75,9 +83,19 @@ async def record(session: AsyncSession, order: Order, event: Event) -> int:
     is chained to the one before.
     """
     prev_hash, was = await _last(session, order)
+    order.last_event_seq += 1
+    await _record(session, order, event, prev_hash, was)
+    return order.last_event_seq
+
+
+async def record_first(session: AsyncSession, order: Order, event: Event) -> None:
+    """The same for the first event of an order, whose row was made with `FIRST` as the number of its latest event."""
+    await _record(session, order, event, genesis(order.order_no), {})
+
+
+async def _record(session: AsyncSession, order: Order, event: Event, prev_hash: bytes, was: dict[str, Any]) -> None:
     words, at = await _words(session, order), now()
     after = words | event.after
-    order.last_event_seq += 1
     salt = os.urandom(16) if event.reason is not None else None
     row = {
         "order_no": order.order_no,
@@ -104,9 +122,13 @@ async def record(session: AsyncSession, order: Order, event: Event) -> int:
     }
     row["hash"] = link(told_of(row))
     session.info.setdefault(_RECORDED, {})[order.order_no] = (order.last_event_seq, row["hash"], after)
-    await session.execute(_RECORD, row, execution_options=LATER)
+    await gathered(session, _INSERT, [_in_json(row)])
     await _send(session, order, at, event)
-    return order.last_event_seq
+
+
+def _in_json(row: dict[str, Any]) -> dict[str, Any]:
+    octets = {name: each.hex() for name, each in row.items() if isinstance(each, bytes)}
+    return row | octets | {"at": row["at"].isoformat()}
 
 
 async def _last(session: AsyncSession, order: Order) -> tuple[bytes, dict[str, Any]]:
@@ -147,7 +169,7 @@ async def _send(session: AsyncSession, order: Order, at: datetime, event: Event)
         "body": _body(order, order.last_event_seq, at.isoformat().replace("+00:00", "Z"), event),
         "channel": OUTBOX_CHANNEL,
     }
-    await session.execute(_SEND, asked, execution_options=LATER)
+    await later(session, _SEND, asked)
 
 
 def _hears(prefixes: Sequence[str], kind: str) -> bool:

@@ -8,14 +8,13 @@ from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
 from models.columns import now
 from models.inbox import LARGEST_ID, InboxMessage
-from runtime.database import LAST, LATER
+from runtime.direct import ask_together, later
 
 # Long enough for a hand-over that is under way in another process to end first.
 _LEASE = timedelta(seconds=15)
@@ -69,12 +68,19 @@ async def add(session: AsyncSession, message: Incoming, *, leased: bool = True) 
     return await add_new(session, message, leased=leased) or await first_of(session, message)
 
 
-async def add_new(session: AsyncSession, message: Incoming, *, leased: bool, last: bool = False) -> Receipt | None:
-    """Afterwards the message is in the inbox; None: there was one of its id or key before.
+ADD: Final = """
+INSERT INTO inbox_messages (source, message_id, kind, order_no, idempotency_key, fingerprint, body, actor, received_at,
+                            next_hand_over_at, hand_over_attempts)
+VALUES (%(source)s, %(message_id)s, %(kind)s, %(order_no)s, %(idempotency_key)s, %(fingerprint)s, %(body)s, %(actor)s,
+        %(received_at)s, %(next_hand_over_at)s, 0)
+ON CONFLICT DO NOTHING RETURNING inbox_id
+"""
+"""Finds the message's number; nothing where there was one of its id or key before."""
 
-    `last`: nothing else is asked or changed by this transaction, so its commit goes out with this.
-    """
-    row = {
+
+def to_add(message: Incoming, *, leased: bool) -> dict[str, Any]:
+    """What `ADD` asks for."""
+    return {
         "source": message.source,
         "message_id": message.message_id,
         "kind": message.kind,
@@ -86,12 +92,16 @@ async def add_new(session: AsyncSession, message: Incoming, *, leased: bool, las
         "received_at": now(),
         # The process that commits a message hands it over at once; the sweeper takes what is left after the lease.
         "next_hand_over_at": now() + _LEASE if leased else None,
-        "hand_over_attempts": 0,
     }
-    statement = insert(InboxMessage).values(row).on_conflict_do_nothing().returning(col(InboxMessage.inbox_id))
-    how = LAST if last else {}
-    inbox_id = (await session.execute(statement, execution_options=how)).scalar_one_or_none()
-    return None if inbox_id is None else Receipt(inbox_id, message.order_no, repeated=False)
+
+
+async def add_new(session: AsyncSession, message: Incoming, *, leased: bool, last: bool = False) -> Receipt | None:
+    """Afterwards the message is in the inbox; None: there was one of its id or key before.
+
+    `last`: nothing else is asked or changed by this transaction, so its commit goes out with this.
+    """
+    (found,) = await ask_together(session, [ADD], to_add(message, leased=leased), last=last)
+    return Receipt(found[0]["inbox_id"], message.order_no, repeated=False) if found else None
 
 
 async def first_of(session: AsyncSession, message: Incoming) -> Receipt:
@@ -232,13 +242,14 @@ async def claim_pending(session: AsyncSession, most: int) -> list[Pending]:
     return sorted(found, key=lambda pending: pending.inbox_id)
 
 
+_HANDED_OVER = text("""
+UPDATE inbox_messages SET handed_over_at = now() WHERE inbox_id = ANY(:ids) AND handed_over_at IS NULL
+""")
+
+
 async def mark_handed_over(session: AsyncSession, inbox_ids: Sequence[int]) -> None:
     """Afterwards these messages are Temporal's to keep."""
-    await session.execute(
-        text("UPDATE inbox_messages SET handed_over_at = now() WHERE inbox_id = ANY(:ids) AND handed_over_at IS NULL"),
-        {"ids": list(inbox_ids)},
-        execution_options=LATER,
-    )
+    await later(session, _HANDED_OVER, {"ids": list(inbox_ids)})
 
 
 async def forget_hand_over(session: AsyncSession, only: str | None = None) -> list[tuple[str, int]]:

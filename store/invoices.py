@@ -259,12 +259,9 @@ async def _add(session: AsyncSession, invoice: Invoice, lines: Sequence[InvoiceL
     invoice.net_minor = sum(line.net_minor for line in lines)
     invoice.tax_minor = sum(line.tax_minor for line in lines)
     invoice.gross_minor = invoice.net_minor + invoice.tax_minor
-    session.add(invoice)
-    await session.flush()
     for line in lines:
         line.invoice_key = invoice.invoice_key
-    session.add_all(lines)
-    await session.flush()
+    await whole.write(session, invoice, *lines)
     return InvoiceWithLines(invoice, tuple(lines))
 
 

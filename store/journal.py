@@ -19,7 +19,7 @@ from domain.posting.roles import Role
 from models.journal import JournalEntry, JournalLine
 from models.masters import LegalEntity
 from models.order import Order
-from runtime.database import LATER
+from runtime.direct import later
 from store import payments, whole
 from store.whole import Question
 
@@ -178,7 +178,7 @@ async def post(session: AsyncSession, context: PostingContext, entries: Sequence
     }
     payments.forget_books(session)
     if await _has_accounts(session, context, booked):
-        await session.execute(_POST_SURELY, asked, execution_options=LATER)
+        await later(session, _POST_SURELY, asked)
         return True
     row = (await session.execute(_POST, asked)).one()
     if not row.has_entity:

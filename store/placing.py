@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
@@ -17,6 +16,7 @@ from domain.order_number import order_number
 from domain.pricing import OrderLineValue, PricedLine, PricedOrder
 from models.columns import now
 from models.order import Order, OrderLine, OrderSource
+from runtime.direct import ask_together
 from store import events, facts, inbox, series, whole
 from store.defaults import ENTITY
 from store.events import Event
@@ -93,57 +93,55 @@ async def place(
 
     Raises MessageDiffers when it came with other content.
     """
-    receipt = await inbox.add(session, message, leased=leased)
-    if receipt.repeated:
+    asked = inbox.to_add(message, leased=leased) | _asked(draft)
+    added, found = await ask_together(session, [inbox.ADD, _GROUND], asked)
+    if not added:
+        receipt = await inbox.first_of(session, message)
         return Placed(draft.order_no, receipt.inbox_id, repeated=True)
-    ground = await _ground(session, draft)
+    inbox_id, ground = added[0]["inbox_id"], _ground(draft, found)
     flow = match_flow(flows, facts.of_draft(draft, ground.customer))
     received_at = now()
     year = received_at.astimezone(ZoneInfo(ground.time_zone)).year
-    # Last before the inserts: this row lock is what makes voucher numbers gapless, and all orders take turns on it.
-    number = await series.take(session, f"voucher/{ENTITY}/{year}")
-    order = _order(draft, ground, flow)
-    order.voucher_no, order.received_at = f"V{year}-{number:08d}", received_at
+    order, lines = _order(draft, ground, flow), _lines(draft)
+    order.received_at, order.last_event_seq = received_at, events.FIRST
     if order.balance_closes_at is not None and order.balance_opens_at is None:
         # Nobody has named a day: the balance may be paid from the first moment on.
         order.balance_opens_at = received_at
-    session.add(order)
+    # Last before the inserts: this row lock is what makes voucher numbers gapless, and all orders take turns on it.
+    number = await series.take(session, f"voucher/{ENTITY}/{year}")
+    order.voucher_no = f"V{year}-{number:08d}"
+    await whole.write(session, order, *lines, OrderSource(order_no=order.order_no, inbox_id=inbox_id))
     whole.made(session, order.order_no)
-    await session.flush()
-    lines = _lines(draft)
-    session.add_all(lines)
-    session.add(OrderSource(order_no=order.order_no, inbox_id=receipt.inbox_id))
     told = {"total_minor": order.total_minor, "currency": order.currency, "voucher_no": order.voucher_no}
     placed = Event("order.received", told, actor=draft.actor, source=draft.source, message_id=message.message_id)
-    await events.record(session, order, placed)
+    await events.record_first(session, order, placed)
     start = Start(flow.key, flow.version, facts.as_placed(order, lines, ground.customer))
-    return Placed(order.order_no, receipt.inbox_id, repeated=False, start=start)
+    return Placed(order.order_no, inbox_id, repeated=False, start=start)
 
 
-_GROUND = text("""
+_GROUND = """
 SELECT e.functional_currency, e.time_zone, e.deposit_refundable, c.level, c.blacklisted,
-       (SELECT count(*) FROM orders o WHERE o.customer_id = :customer_id) AS order_count,
-       (SELECT rate FROM fx_rates r WHERE r.entity_id = e.entity_id AND r.currency = :currency
-            AND r.valid_from <= :today ORDER BY r.valid_from DESC LIMIT 1) AS rate
-FROM legal_entities e LEFT JOIN customers c ON c.customer_id = :customer_id
-WHERE e.entity_id = :entity_id
-""")
+       (SELECT count(*) FROM orders o WHERE o.customer_id = %(customer_id)s) AS order_count,
+       (SELECT rate FROM fx_rates r WHERE r.entity_id = e.entity_id AND r.currency = %(currency)s
+            AND r.valid_from <= %(today)s ORDER BY r.valid_from DESC LIMIT 1) AS rate
+FROM legal_entities e LEFT JOIN customers c ON c.customer_id = %(customer_id)s
+WHERE e.entity_id = %(entity_id)s
+"""
 
 
-async def _ground(session: AsyncSession, draft: OrderDraft) -> _Ground:
-    asked = {
-        "entity_id": ENTITY,
-        "customer_id": draft.customer_id,
-        "currency": draft.currency,
-        "today": datetime.now(UTC).date(),
-    }
-    row = (await session.execute(_GROUND, asked)).one_or_none()
-    if row is None:
+def _asked(draft: OrderDraft) -> dict[str, Any]:
+    today = datetime.now(UTC).date()
+    return {"entity_id": ENTITY, "customer_id": draft.customer_id, "currency": draft.currency, "today": today}
+
+
+def _ground(draft: OrderDraft, found: Sequence[dict[str, Any]]) -> _Ground:
+    if not found:
         raise NoLegalEntity(entity_id=ENTITY)
-    same = row.functional_currency == draft.currency
-    customer = facts.KnownCustomer(row.level or "standard", row.order_count, bool(row.blacklisted))
-    rate = Decimal(1) if same else row.rate
-    return _Ground(row.functional_currency, row.time_zone, row.deposit_refundable, rate, customer)
+    (row,) = found
+    functional = row["functional_currency"]
+    rate = Decimal(1) if functional == draft.currency else row["rate"]
+    customer = facts.KnownCustomer(row["level"] or "standard", row["order_count"], bool(row["blacklisted"]))
+    return _Ground(functional, row["time_zone"], row["deposit_refundable"], rate, customer)
 
 
 def _order(draft: OrderDraft, ground: _Ground, flow: FlowDefinition) -> Order:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,6 +12,7 @@ from domain.allocation import Allocation
 from domain.shipping import EMPTY, ENDED, FAILED, VOIDABLE, ParcelStatus
 from models.order import OrderLine
 from models.shipping import CarrierScan, FulfilmentOrder, Shipment, ShipmentLine
+from runtime.database import APART
 from store import whole
 
 
@@ -63,22 +63,20 @@ async def pack(session: AsyncSession, order_no: str, promised: Sequence[Allocati
     packed = set()
     for at, warehouse in enumerate(missing, start=len(known) + 1):
         shipment_no = f"{order_no}-S{at}"
-        session.add(
-            Shipment(
-                shipment_no=shipment_no,
-                fulfilment_no=fulfilments[warehouse].fulfilment_no,
-                order_no=order_no,
-                warehouse=warehouse,
-            )
+        shipment = Shipment(
+            shipment_no=shipment_no,
+            fulfilment_no=fulfilments[warehouse].fulfilment_no,
+            order_no=order_no,
+            warehouse=warehouse,
         )
-        await session.flush()
-        session.add_all(
+        units = (
             ShipmentLine(
                 shipment_no=shipment_no, line_id=unit.line_id, order_no=order_no, sku=unit.sku, quantity=unit.quantity
             )
             for unit in promised
             if unit.warehouse == warehouse
         )
+        await whole.write(session, shipment, *units)
         packed.add(shipment_no)
     return packed
 
@@ -91,10 +89,9 @@ async def _fulfilments(session: AsyncSession, order_no: str, warehouses: Sequenc
         if fulfilment is None:
             number = f"{order_no}-F{len(by_warehouse) + 1}"
             fulfilment = FulfilmentOrder(fulfilment_no=number, order_no=order_no, warehouse=warehouse)
-            session.add(fulfilment)
+            await whole.write(session, fulfilment)
             by_warehouse[warehouse] = fulfilment
         fulfilment.state = "open"
-    await session.flush()
     return by_warehouse
 
 
@@ -134,11 +131,17 @@ def told_of(shipment: Shipment) -> dict[str, str | None]:
     }
 
 
+_ADD_SCAN = text("""
+INSERT INTO carrier_scans (shipment_no, scan_id, inbox_id, status, occurred_at, recorded_at)
+VALUES (:shipment_no, :scan_id, :inbox_id, :status, :occurred_at, :recorded_at)
+ON CONFLICT DO NOTHING RETURNING scan_id
+""")
+
+
 async def add_scan(session: AsyncSession, scan: CarrierScan) -> bool:
     """Afterwards the scan is on record; False when it was before."""
-    row = scan.model_dump()
-    statement = insert(CarrierScan).values(row).on_conflict_do_nothing().returning(col(CarrierScan.scan_id))
-    return (await session.execute(statement)).scalar_one_or_none() is not None
+    asked = await session.execute(_ADD_SCAN, scan.model_dump(), execution_options=APART)
+    return asked.scalar_one_or_none() is not None
 
 
 async def scans(session: AsyncSession, shipment_no: str) -> Sequence[CarrierScan]:

@@ -10,7 +10,8 @@ from domain.allocation import Allocation
 from domain.costing import Holding
 from domain.errors import DomainError
 from models.columns import now
-from runtime.database import LATER
+from runtime.database import APART
+from runtime.direct import later
 from store import whole
 from store.stock import reserving
 
@@ -86,9 +87,9 @@ async def ship(
     A shipment has each line once and leaves once: lines that left with it before keep the cost they left at. Raises
     StockNotReserved, with nothing changed, where more is to leave than is promised.
     """
-    await session.flush()
+    await whole.settle_lines(session)
     warehouses = {"order_no": order_no, "warehouses": [one.warehouse for one in leaving]}
-    await session.execute(_LOCK_LEVELS, warehouses, execution_options=LATER)
+    await later(session, _LOCK_LEVELS, warehouses)
     rows = (
         await session.execute(
             _LEAVING,
@@ -99,6 +100,7 @@ async def ship(
                 "warehouses": [one.warehouse for one in leaving],
                 "quantities": [one.quantity for one in leaving],
             },
+            execution_options=APART,
         )
     ).all()
     costs: dict[str, int] = {row.line_id: row.cost_minor for row in rows if row.cost_minor is not None}
@@ -126,7 +128,8 @@ async def _leave(
         costs[one.line_id] = holding.cost_of(one.quantity)
         holdings[one.sku, one.warehouse] = holding.sent(one.quantity)
     reserving.forget(session)
-    await session.execute(
+    await later(
+        session,
         _LEAVE,
         {
             "order_no": order_no,
@@ -138,7 +141,6 @@ async def _leave(
             "costs": [costs[one.line_id] for one in units],
             "at": now(),
         },
-        execution_options=LATER,
     )
     for one in units:
         whole.count(session, order_no, one.line_id, shipped=one.quantity)

@@ -10,7 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.allocation import Allocation, Shortage, WantedLine, allocate
 from models.columns import now
 from models.order import OrderLine
-from runtime.database import LATER
+from runtime.database import APART
+from runtime.direct import later
 from store import whole
 from store.whole import Question
 
@@ -94,7 +95,7 @@ async def reserve(
     session: AsyncSession, order_no: str, expires_at: datetime | None = None
 ) -> Reserved | Shortage | UnknownSkus:
     """Afterwards every unit that the order's lines still need is promised to it, until `expires_at`; or none is."""
-    await session.flush()
+    await whole.settle_lines(session)
     demand = await _demand(session, order_no)
     if demand.unknown:
         return UnknownSkus(demand.unknown)
@@ -143,7 +144,7 @@ async def _take(
 ) -> dict[tuple[str, str], int] | None:
     """None: all of it is taken. Otherwise nothing is, and these are the units left in levels that are now locked."""
     forget(session)
-    await session.execute(_LOCK, {"skus": [one.sku for one in chosen]}, execution_options=LATER)
+    await later(session, _LOCK, {"skus": [one.sku for one in chosen]})
     rows = (
         await session.execute(
             _TAKE,
@@ -156,6 +157,7 @@ async def _take(
                 "expires_at": expires_at,
                 "at": now(),
             },
+            execution_options=APART,
         )
     ).all()
     if not rows[0].won:
@@ -236,9 +238,10 @@ WHERE l.order_no = :order_no AND l.line_id = f.line_id
 
 async def release_units(session: AsyncSession, order_no: str, units: Sequence[Allocation]) -> None:
     """Afterwards these units are not promised to the order any more. They must be, and lie in no parcel."""
-    await session.flush()
+    await whole.settle_lines(session)
     forget(session)
-    await session.execute(
+    await later(
+        session,
         _RELEASE_UNITS,
         {
             "order_no": order_no,
@@ -248,7 +251,6 @@ async def release_units(session: AsyncSession, order_no: str, units: Sequence[Al
             "quantities": [one.quantity for one in units],
             "at": now(),
         },
-        execution_options=LATER,
     )
     for one in units:
         whole.count(session, order_no, one.line_id, allocated=-one.quantity)

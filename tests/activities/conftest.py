@@ -1,17 +1,26 @@
-"""Every step that is tested here is asked whether what it remembers of its order is what the tables say."""
+"""Every transaction that is tested here is asked whether what it remembers of its order is what the tables say."""
+
+from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import event
 
-from store import orders
-from tests.fakes.memory import standing, standing_that_agrees
+from runtime.sessions import PlainAsyncSession
+from tests.fakes.memory import agrees
 
 
 @pytest.fixture(autouse=True)
-def _memory_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "standing", standing_that_agrees)
+def _memory_agrees(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Not where round trips are counted: there nobody asks beside those who are tested."""
+    sessions = PlainAsyncSession.sync_session_class
+    asked = "alone" not in request.fixturenames
+    if asked:
+        event.listen(sessions, "before_commit", agrees)
+    yield
+    if asked:
+        event.remove(sessions, "before_commit", agrees)
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch, _memory_agrees: None) -> None:
-    """For tests that count round trips: nobody asks beside them."""
-    monkeypatch.setattr(orders, "standing", standing)
+def alone() -> None:
+    """For tests that count round trips."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from activities.step import Step, StepResult
 from activities.stock import StockActivities
 from integrations.carrier.port import Booking, CarrierUnavailable, Consignment
 from runtime import connection
-from runtime.connection import ROUND_TRIPS
+from runtime.connection import ROUND_TRIPS, ImpatientConnection
 from runtime.database import Sessions
 from store import orders
 from tests.conftest import Database
@@ -87,6 +88,24 @@ async def test_check_reservation_and_wait_take_three_round_trips(
     assert await _kinds(database.sessions, "SO-1") == ["order.accepted", "stock.reserved", "order.waiting"]
     async with database.sessions() as session:
         assert await orders.standing(session, "SO-1") == answer.done[-1].standing
+
+
+@pytest.mark.usefixtures("alone")
+async def test_a_row_that_several_steps_change_is_written_once(database: Database) -> None:
+    await stocked(database.sessions, SKU_1=5)
+    await place(database.sessions, lines=[Line("1", "SKU-1", 2)], priced_by_client=True)
+    sent: list[str] = []
+    keep_back = ImpatientConnection.keep_back
+
+    def noted(self: ImpatientConnection, query: str, params: Any) -> None:
+        sent.append(" ".join(query.split()[:3]))
+        keep_back(self, query, params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ImpatientConnection, "keep_back", noted)
+        answer = await _go(_advancing(database.sessions), "order.check", "stock.reserve")
+    assert len(answer.done) == 3
+    assert sent.count("UPDATE orders SET") == 1
 
 
 async def test_step_that_fails_takes_those_before_it_back(database: Database) -> None:

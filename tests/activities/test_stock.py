@@ -1,8 +1,9 @@
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -66,15 +67,21 @@ async def test_reserving_promises_every_line_and_says_from_where(database: Datab
 
 
 @pytest.mark.usefixtures("alone")
-async def test_reserving_takes_four_statements(database: Database) -> None:
+async def test_reserving_takes_six_statements_with_those_of_the_lock(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await stocked(database.sessions, SKU_1=5, SKU_2=5)
     await place(database.sessions, lines=[Line("1", "SKU-1", 2), Line("2", "SKU-2", 3)])
     sent: list[str] = []
-    listener = (database.engine.sync_engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
-    event.listen(*listener)
+    execute = psycopg.AsyncCursor.execute
+
+    async def noted(self: psycopg.AsyncCursor[Any], query: str, *args: Any, **how: Any) -> Any:
+        sent.append(" ".join(query.split()[:3]))
+        return await execute(self, query, *args, **how)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", noted)
     await reserve(database.sessions)
-    event.remove(*listener)
-    assert len(sent) == 4
+    assert len(sent) == 6, sent
 
 
 async def test_reserving_twice_has_one_effect(database: Database) -> None:

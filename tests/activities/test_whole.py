@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, text
 from sqlmodel import SQLModel
 from temporalio.testing import ActivityEnvironment
 
@@ -11,9 +11,9 @@ from activities.step import Step
 from activities.stock import StockActivities
 from models.order import Order, OrderHold, OrderLine
 from models.payment import Payment
-from models.shipping import Shipment, ShipmentLine
+from models.shipping import FulfilmentOrder, Shipment, ShipmentLine
 from runtime.connection import ROUND_TRIPS
-from runtime.database import Sessions
+from runtime.database import APART, Sessions
 from store import holds, orders, shipping, whole
 from store.holds import Reason
 from tests.conftest import Database
@@ -44,6 +44,26 @@ async def test_locking_takes_one_round_trip_and_what_follows_none(database: Data
         await orders.standing(session, "SO-1")
         assert await orders.lock(session, "SO-1") is order
         assert ROUND_TRIPS._value.get() - before == 1
+
+
+async def test_rows_that_are_written_are_in_memory_and_in_their_tables(database: Database) -> None:
+    await ready_to_ship(database.sessions)
+    async with database.sessions() as session, session.begin():
+        await orders.lock(session, "SO-1")
+        fulfilment = FulfilmentOrder(fulfilment_no="SO-1-F1", order_no="SO-1", warehouse="main")
+        shipment = Shipment(shipment_no="SO-1-S1", fulfilment_no="SO-1-F1", order_no="SO-1", warehouse="main")
+        await whole.write(session, fulfilment, shipment)
+        assert await whole.rows(session, Shipment, "SO-1") == [shipment]
+        assert await session.get(FulfilmentOrder, "SO-1-F1") is fulfilment
+        assert not session.dirty
+        asked = await session.execute(text("SELECT status FROM shipments"), execution_options=APART)
+        assert asked.scalars().all() == ["created"]
+        shipment.status = "booked"
+        untold = await session.execute(text("SELECT status FROM shipments"), execution_options=APART)
+        assert untold.scalars().all() == ["created"]
+        told = await session.execute(text("SELECT status FROM shipments"))
+        assert told.scalars().all() == ["booked"]
+    assert [row["state"] for row in await _in_tables(database.sessions, FulfilmentOrder, "SO-1")] == ["open"]
 
 
 async def test_rows_in_memory_are_those_of_the_tables_to_the_type(database: Database) -> None:

@@ -1,12 +1,13 @@
 """What is sent together, and what comes of it: counted by the driver, seen from another connection."""
 
 import pytest
+from psycopg.types.json import Json
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from runtime.connection import ROUND_TRIPS
-from runtime.database import LAST, LATER
+from runtime.connection import ROUND_TRIPS, ImpatientConnection
+from runtime.database import LATER
 from tests.conftest import Database
 
 NOTES = Table(
@@ -15,6 +16,10 @@ NOTES = Table(
     Column("note_id", Integer, primary_key=True, autoincrement=False),
     Column("words", Text, nullable=False, unique=True),
 )
+_NOTING = """
+INSERT INTO bench_notes SELECT n.note_id, n.words
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS n(note_id integer, words text)
+"""
 
 
 @pytest.fixture
@@ -31,6 +36,12 @@ def _waits() -> float:
 async def _words(engine: AsyncEngine) -> list[str]:
     async with engine.connect() as connection:
         return list((await connection.execute(text("SELECT words FROM bench_notes ORDER BY note_id"))).scalars())
+
+
+async def _driver(connection: AsyncConnection) -> ImpatientConnection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, ImpatientConnection)
+    return driver
 
 
 async def _note(connection: AsyncConnection, number: int, words: str) -> None:
@@ -65,8 +76,8 @@ async def test_the_last_question_brings_the_commit_with_it(engine: AsyncEngine) 
     before = _waits()
     async with engine.begin() as connection:
         await _note(connection, 1, "one")
-        asked = await connection.execute(text("SELECT words FROM bench_notes"), execution_options=LAST)
-        assert asked.scalars().all() == ["one"]
+        asked = await (await _driver(connection)).ask_together([("SELECT words FROM bench_notes", [])], last=True)
+        assert asked == [[{"words": "one"}]]
         assert await _words(engine) == ["one"]
         before_commit = _waits()
     assert _waits() == before_commit
@@ -75,11 +86,11 @@ async def test_the_last_question_brings_the_commit_with_it(engine: AsyncEngine) 
 
 async def test_nothing_is_asked_or_changed_behind_the_last_question(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"), execution_options=LAST)
+        await (await _driver(connection)).ask_together([("SELECT 1", [])], last=True)
         with pytest.raises(ProgrammingError, match="committed"):
             await connection.execute(text("SELECT 1"))
         await connection.rollback()
-        await connection.execute(text("SELECT 1"), execution_options=LAST)
+        await (await _driver(connection)).ask_together([("SELECT 1", [])], last=True)
         with pytest.raises(ProgrammingError, match="committed"):
             await _note(connection, 1, "one")
         await connection.rollback()
@@ -102,7 +113,7 @@ async def test_a_change_that_is_refused_takes_the_whole_transaction_with_it(engi
             await _note(connection, 1, "same")
             await _note(connection, 2, "same")
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="duplicate key"):
         await twice_the_same()
     assert await _words(engine) == []
 
@@ -124,3 +135,17 @@ async def test_what_was_kept_back_is_forgotten_by_a_rollback(engine: AsyncEngine
         await _note(connection, 2, "two")
         await connection.commit()
     assert await _words(engine) == ["two"]
+
+
+async def test_gathered_rows_go_out_in_one_statement_where_the_last_of_them_was_added(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        driver = await _driver(connection)
+        for number in (1, 2, 3):
+            driver.gather(_NOTING, Json([{"note_id": number, "words": str(number)}]))
+            await connection.execute(text("UPDATE bench_notes SET words = note_id || ' seen'"), execution_options=LATER)
+        assert len(driver.kept_back) == 4
+        # What is asked in between sees those that came before it, and they are not sent again.
+        found = await connection.execute(text("SELECT words FROM bench_notes ORDER BY note_id"))
+        assert found.scalars().all() == ["1 seen", "2 seen", "3 seen"]
+        driver.gather(_NOTING, Json([{"note_id": 4, "words": "4"}]))
+    assert await _words(engine) == ["1 seen", "2 seen", "3 seen", "4"]
