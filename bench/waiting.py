@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import psutil
 
 from cli.access import local_tokens
+from cli.bench.lines import Lines
 from cli.bench.lives import Customers, Watcher
 from cli.bench.meter import Meter
 from cli.bench.stack import measured_stack
@@ -24,6 +24,7 @@ from cli.demo_stack import RunningDemo
 _PARTS: Final = ("api", "worker", "temporal", "postgres")
 _AT_ONCE: Final = 24
 _PAID: Final = 20
+_PATIENCE_S: Final = 120.0
 
 
 def main() -> None:
@@ -40,8 +41,8 @@ async def _measure(stack: RunningDemo, counters: Path, stages: list[int]) -> Non
     pids: dict[str, int] = {name: facts["pids"][name] for name in _PARTS}
     await Meter(pids, facts["database_url"], counters).prepare()
     watcher, waiting = Watcher(facts["database_url"]), list[str]()
-    async with httpx.AsyncClient(base_url=facts["api"], timeout=120, trust_env=False) as http, watcher.looking():
-        customers = Customers(http, local_tokens(Path(stack.data_dir)), watcher)
+    async with Lines(facts["api"], _PATIENCE_S) as lines, watcher.looking():
+        customers = Customers(lines, local_tokens(Path(stack.data_dir)), watcher)
         await customers.stock_up(stages[-1] + len(stages) * _PAID)
         numbers = itertools.count()
         for stage in stages:

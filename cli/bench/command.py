@@ -25,8 +25,8 @@ def bench(
     """Measure whole lives of orders on a stack of its own, beside a bare workflow that calls as much and does nothing.
 
     Temporal's development server writes with WAL and synchronous NORMAL: a power cut could take its last moments, which
-    PostgreSQL still has. It collects its garbage less often than by itself, which takes memory and spares CPU. PostgreSQL
-    works as always. Facts come in over HTTP; the carrier reports nothing by itself.
+    PostgreSQL still has. It collects its garbage less often than by itself, which takes memory and spares CPU.
+    PostgreSQL works as always. Facts come in over HTTP; the carrier reports nothing by itself.
     """
     from cli.bench.lives import BenchFailed
     from cli.bench.run import BenchOptions, measured

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from cli.access import local_tokens
 from cli.bench.bare import Bare
 from cli.bench.figures import Figures
 from cli.bench.histories import costs
+from cli.bench.lines import Lines
 from cli.bench.lives import Customers, Watcher
 from cli.bench.meter import Meter
 from cli.bench.seeding import seed
@@ -22,6 +21,7 @@ from runtime.temporal import connect
 _ROUNDS: Final = 3
 _WARM_UP: Final = 20
 _HISTORIES_READ: Final = 20
+_PATIENCE_S: Final = 60.0
 EVEN_PER_SECOND: Final = 8.0
 _PARTS: Final = ("api", "worker", "temporal", "postgres")
 
@@ -42,12 +42,8 @@ async def run_bench(options: BenchOptions, stack: RunningDemo, counters: Path, s
     watcher, figures = Watcher(facts["database_url"]), Figures()
     client = await connect(address=facts["temporal_address"])
     bare = Bare(client, "bench")
-    limits = httpx.Limits(max_connections=options.concurrency * 2, max_keepalive_connections=options.concurrency * 2)
-    async with (
-        httpx.AsyncClient(base_url=facts["api"], timeout=60, trust_env=False, limits=limits) as http,
-        watcher.looking(),
-    ):
-        customers = Customers(http, local_tokens(Path(stack.data_dir)), watcher)
+    async with Lines(facts["api"], _PATIENCE_S) as lines, watcher.looking():
+        customers = Customers(lines, local_tokens(Path(stack.data_dir)), watcher)
         await customers.stock_up(options.orders + _WARM_UP + int(EVEN_PER_SECOND * options.even_seconds))
         say("warming up")
         warm = await customers.at_once(_WARM_UP, min(options.concurrency, _WARM_UP), "warm")
