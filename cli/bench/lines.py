@@ -3,8 +3,12 @@
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
+from typing import Final
 
 import httpx
+
+# Sooner than the API hangs up on who says nothing, which is after five seconds.
+_KEPT: Final = httpx.Limits(max_connections=1, keepalive_expiry=3)
 
 
 class Lines:
@@ -38,5 +42,7 @@ class Lines:
             self._idle.append(client)
 
     async def _open(self) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(base_url=self._api, timeout=self._timeout_s, trust_env=False, verify=self._tls)
+        client = httpx.AsyncClient(
+            base_url=self._api, timeout=self._timeout_s, limits=_KEPT, trust_env=False, verify=self._tls
+        )
         return await self._closing.enter_async_context(client)
