@@ -20,6 +20,7 @@ def bench(
         float, typer.Option(min=1, help="How long orders come in at 8 a second, to time their acceptance.")
     ] = 20.0,
     existing: Annotated[int, typer.Option(min=0, help="How many orders there are before the first is measured.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="How many worker processes share the work.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON, for programs.")] = False,
 ) -> None:
     """Measure whole lives of orders on a stack of its own, beside a bare workflow that calls as much and does nothing.
@@ -32,7 +33,7 @@ def bench(
     from cli.bench.run import BenchOptions, measured
 
     try:
-        options = BenchOptions(orders, concurrency, even_seconds, existing)
+        options = BenchOptions(orders, concurrency, even_seconds, existing, workers)
         figures: Figures = asyncio.run(measured(options, _say))
     except (LocalStackError, BenchFailed) as failed:
         fail(str(failed))

@@ -1,7 +1,7 @@
 """One run of the bench, from an empty stack to its figures."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from cli.bench.lines import Lines
 from cli.bench.lives import Customers, Watcher
 from cli.bench.meter import Meter
 from cli.bench.seeding import seed
-from cli.bench.stack import measured_stack
+from cli.bench.stack import measured_stack, more_workers
 from cli.demo_stack import RunningDemo
 from runtime.temporal import connect
 
@@ -32,12 +32,18 @@ class BenchOptions:
     concurrency: int
     even_seconds: float
     existing: int = 0
+    workers: int = 1
 
 
-async def run_bench(options: BenchOptions, stack: RunningDemo, counters: Path, say: Callable[[str], None]) -> Figures:
-    """The figures of one run. Orders and bare workflows take turns, so that both meet the same machine."""
+async def run_bench(
+    options: BenchOptions, stack: RunningDemo, counters: Path, say: Callable[[str], None], more: Mapping[str, int]
+) -> Figures:
+    """The figures of one run; `more` are pids of processes that work besides those of the stack.
+
+    Orders and bare workflows take turns, so that both meet the same machine.
+    """
     facts: dict[str, Any] = stack.facts
-    meter = Meter({name: facts["pids"][name] for name in _PARTS}, facts["database_url"], counters)
+    meter = Meter({name: facts["pids"][name] for name in _PARTS} | dict(more), facts["database_url"], counters)
     await meter.prepare()
     watcher, figures = Watcher(facts["database_url"]), Figures()
     client = await connect(address=facts["temporal_address"])
@@ -76,5 +82,8 @@ async def _bare_round(bare: Bare, figures: Figures, count: int, concurrency: int
 async def measured(options: BenchOptions, say: Callable[[str], None]) -> Figures:
     """The figures of a stack of its own, which is gone afterwards. Raises LocalStackError, BenchFailed."""
     say("starting PostgreSQL, Temporal, worker and API")
-    with measured_stack(sys.executable) as (stack, counters):
-        return await run_bench(options, stack, counters, say)
+    with (
+        measured_stack(sys.executable) as (stack, counters),
+        more_workers(sys.executable, stack, counters, options.workers - 1) as more,
+    ):
+        return await run_bench(options, stack, counters, say, more)
