@@ -21,8 +21,9 @@ from cli.local_stack.stack import LocalStack, StackOptions
 # A power cut may take what Temporal took last; whatever had come in is in PostgreSQL, and recovers the orders.
 TEMPORAL_SYNCHRONOUS: Final = "NORMAL"
 _COUNTING: Final = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "10000"}
-# Temporal's server, which is written in Go, collects its garbage when there is four times as much of it as of the rest.
-_SETTINGS: Final = {"ORDERFLOW_LOG_LEVEL": "warning", "GOGC": "400"}
+# Temporal's server, which is written in Go, collects its garbage when there is four times as much of it as of the rest,
+# and earlier where it would hold more than this.
+_SETTINGS: Final = {"ORDERFLOW_LOG_LEVEL": "warning", "GOGC": "400", "GOMEMLIMIT": "600MiB"}
 _COMMAND: Final = ("-P", "-m", "cli.bench.stack")
 _READY_WITHIN_S: Final = 60.0
 _STOP_WITHIN_S: Final = 15.0
