@@ -101,19 +101,19 @@ async def _snapshot(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-def _sessions(request: Request) -> Any:
+async def _sessions(request: Request) -> Any:
     return request.app.state.sessions
 
 
-def _settings(request: Request) -> Any:
+async def _settings(request: Request) -> Any:
     return request.app.state.settings
 
 
-def _keys(request: Request) -> Any:
+async def _keys(request: Request) -> Any:
     return request.app.state.keyring
 
 
-def _client(request: Request) -> Any:
+async def _client(request: Request) -> Any:
     return request.app.state.temporal
 
 

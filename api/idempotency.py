@@ -23,7 +23,7 @@ def key_in(header: str | None) -> str | None:
     return key
 
 
-def _key(
+async def _key(
     idempotency_key: Annotated[
         str | None, Header(description=f"1 to {MAX_KEY} visible characters, in quotes or not", max_length=600)
     ] = None,

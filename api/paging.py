@@ -30,7 +30,7 @@ class Exchange:
     response: Response
 
 
-def _exchange(request: Request, response: Response) -> Exchange:
+async def _exchange(request: Request, response: Response) -> Exchange:
     return Exchange(request, response)
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.errors import RETRY_AFTER
 from api.problem import Answer, problem_response
 from runtime.settings import Settings
+from runtime.settling import settle
 from runtime.tracing import flush_traces, start_tracing
 
 # As long as whoever shares out requests takes to notice that this process wants no more.
@@ -57,6 +58,7 @@ def serve(create_app: Callable[[Settings], ASGIApp], settings: Settings) -> None
     options: dict[str, Any] = {"host": settings.api_host, "port": settings.api_port, "log_config": None}
     options |= {"access_log": False, "server_header": False, "timeout_graceful_shutdown": _DRAIN_S}
     server = _Server(uvicorn.Config(farewell, **options), farewell)
+    settle()
     server.run()
     flush_traces()
     if not server.started:

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import psutil
 
 from cli.access import local_tokens
+from cli.bench.lines import Lines
 from cli.bench.lives import BIG, SKUS, Customers, Watcher
 from cli.bench.meter import Meter
 from cli.bench.stack import measured_stack
@@ -29,6 +29,7 @@ _APPROVAL: Final = "approval.gm"
 _GOES_ON: Final = {_MONEY: "paid to booked with the carrier", _APPROVAL: "approved to waiting for its money"}
 _AT_ONCE: Final = 24
 _ASKED: Final = 20
+_PATIENCE_S: Final = 120.0
 
 
 def main() -> None:
@@ -45,8 +46,8 @@ async def _measure(stack: RunningDemo, counters: Path, stages: list[int]) -> Non
     pids: dict[str, int] = {name: facts["pids"][name] for name in _PARTS}
     await Meter(pids, facts["database_url"], counters).prepare()
     watcher, waiting = Watcher(facts["database_url"]), list[tuple[str, str]]()
-    async with httpx.AsyncClient(base_url=facts["api"], timeout=120, trust_env=False) as http, watcher.looking():
-        customers = Customers(http, local_tokens(Path(stack.data_dir)), watcher)
+    async with Lines(facts["api"], _PATIENCE_S) as lines, watcher.looking():
+        customers = Customers(lines, local_tokens(Path(stack.data_dir)), watcher)
         # Of every SKU enough for one order that is approved, at each stage.
         await customers.stock_up(stages[-1] + len(stages) * len(SKUS) * BIG)
         numbers = itertools.count()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
@@ -13,8 +13,14 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
 from temporalio.client import Client, HeaderCodecBehavior, Interceptor
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    DefaultPayloadConverter,
+    PayloadCodec,
+)
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import KeepAliveConfig
@@ -28,6 +34,23 @@ _KINDS = {
 }
 # A worker that is asked nothing asks again within a minute; Temporal remembers it for five.
 _ALIVE_WITHIN = timedelta(seconds=90)
+
+
+_JSON: Final = PydanticJSONPlainPayloadConverter()
+
+
+class PayloadConverter(CompositePayloadConverter):
+    """The SDK's own for pydantic, but that a process looks into each type once.
+
+    The SDK makes a converter for every workflow and with every activation; each would build the types anew.
+    """
+
+    def __init__(self) -> None:
+        usual = DefaultPayloadConverter.default_encoding_payload_converters
+        super().__init__(*(_JSON if one.encoding == _JSON.encoding else one for one in usual))
+
+
+_DATA_CONVERTER: Final = DataConverter(payload_converter_class=PayloadConverter)
 
 
 async def connect(
@@ -63,9 +86,9 @@ async def connect(
 def converter(codec: PayloadCodec | None) -> DataConverter:
     """How values become payloads, and with a codec what is sealed of them: failures and their traces too."""
     if codec is None:
-        return pydantic_data_converter
+        return _DATA_CONVERTER
     return replace(
-        pydantic_data_converter,
+        _DATA_CONVERTER,
         payload_codec=codec,
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

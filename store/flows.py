@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func
+from sqlalchemy import func, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -104,20 +104,27 @@ async def _released(session: AsyncSession, version: FlowVersion) -> bool:
     return (await session.exec(found.limit(1))).first() is not None
 
 
-async def releases(session: AsyncSession) -> list[Release]:
-    """Every release that has not ended, those to come included."""
-    found = select(FlowRelease, FlowVersion).where(
-        col(FlowRelease.key) == FlowVersion.key,
-        col(FlowRelease.version) == FlowVersion.version,
-        col(FlowRelease.ended_at).is_(None),
-        col(FlowVersion.retired_at).is_(None),
+async def releases(session: AsyncSession, known: Iterable[Release] = ()) -> list[Release]:
+    """Every release that has not ended, those to come included.
+
+    A version never changes: what is among the `known` releases of this database is not read and checked again.
+    """
+    in_force = (
+        select(FlowRelease)
+        .join(FlowVersion)
+        .where(col(FlowRelease.ended_at).is_(None), col(FlowVersion.retired_at).is_(None))
     )
-    return [_release(release, version) for release, version in (await session.exec(found)).all()]
+    rows = (await session.exec(in_force)).all()
+    read = {(one.flow.key, one.flow.version): one.flow for one in known}
+    if unread := {(row.key, row.version) for row in rows} - read.keys():
+        wanted = select(FlowVersion).where(tuple_(col(FlowVersion.key), col(FlowVersion.version)).in_(unread))
+        for version in (await session.exec(wanted)).all():
+            read[version.key, version.version] = FlowDefinition.model_validate(version.definition)
+    return [_release(row, read[row.key, row.version]) for row in rows]
 
 
-def _release(row: FlowRelease, version: FlowVersion) -> Release:
+def _release(row: FlowRelease, flow: FlowDefinition) -> Release:
     channels = None if row.channels is None else frozenset(row.channels)
-    flow = FlowDefinition.model_validate(version.definition)
     return Release(row.release_id or 0, flow, row.starts_at, channels, row.percent, row.origin == PEOPLE)
 
 

@@ -22,6 +22,7 @@ from integrations.carrier.port import CarrierEvent
 from runtime.database import create_engine, create_sessions
 from runtime.sealing import sealing
 from runtime.settings import Settings, UnusableSettings
+from runtime.settling import settle
 from runtime.temporal import connect, ensure_search_attributes, telling_runtime
 from runtime.tracing import flush_traces, interceptors, start_tracing, trace_statements
 from runtime.version import identity, release
@@ -108,6 +109,7 @@ async def run(settings: Settings) -> None:
             background.append(asyncio.create_task(anchoring.run(stop)))
         if able.autopilot is not None:
             background.append(asyncio.create_task(able.autopilot.run_autopilot(stop)))
+        settle()
         if settings.ready_file is not None:
             settings.ready_file.touch()
         _log.info("worker ready", queues=[ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE, RELAY_QUEUE])

@@ -20,7 +20,7 @@ API: Final = "api"
 CARRIER: Final = "carrier"
 
 
-def _hand_over(request: Request) -> Any:
+async def _hand_over(request: Request) -> Any:
     return request.app.state.hand_over
 
 

@@ -76,7 +76,7 @@ class FlowsInForce:
     async def get(self, session: AsyncSession, draft: OrderDraft) -> Sequence[FlowDefinition]:
         """The version of every flow that the order takes if it is placed now."""
         if not self._releases or time.monotonic() - self._read_at > _FLOWS_KEPT_S:
-            self._releases, self._read_at = await flows.releases(session), time.monotonic()
+            self._releases, self._read_at = await flows.releases(session, self._releases), time.monotonic()
         return flows_for(self._releases, draft.order_no, draft.channel, now())
 
     def forget(self) -> None:
@@ -123,7 +123,7 @@ def _sealed(submission: Submission, keys: KeyRing) -> Submission:
     return replace(submission, order=order, body=text_of(json.loads(submission.body) | {"customs": hidden}))
 
 
-def _intake(request: Request) -> Intake:
+async def _intake(request: Request) -> Intake:
     state = request.app.state
     return Intake(state.sessions, state.hand_over, state.flows, state.keyring)
 

@@ -17,6 +17,8 @@ import httpx
 import psycopg
 from sqlalchemy import make_url
 
+from cli.bench.lines import Lines
+
 WATCHER: Final = "bench_watcher"
 # As many goods as a small shop sells much of: one row of stock for all orders would be another measurement.
 SKUS: Final = tuple(f"SKU-BENCH-{number}" for number in range(50))
@@ -112,8 +114,8 @@ class Watcher:
 class Customers:
     """Place orders, pay them and get their parcels."""
 
-    def __init__(self, http: httpx.AsyncClient, tokens: Mapping[str, str], watcher: Watcher) -> None:
-        self._http = http
+    def __init__(self, lines: Lines, tokens: Mapping[str, str], watcher: Watcher) -> None:
+        self._lines = lines
         self._tokens = tokens
         self._watcher = watcher
         self._skus = itertools.cycle(SKUS)
@@ -197,7 +199,8 @@ class Customers:
     async def _sent(self, role: str, method: str, path: str, **what: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._tokens[role]}"}
         try:
-            answer = await self._http.request(method, path, headers=headers, **what)
+            async with self._lines.one() as http:
+                answer = await http.request(method, path, headers=headers, **what)
             if answer.status_code == _BUSY:
                 # As a client does that is told to come again; the time until he is heard counts.
                 await asyncio.sleep(_COMES_AGAIN_S)

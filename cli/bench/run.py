@@ -1,27 +1,27 @@
 """One run of the bench, from an empty stack to its figures."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-import httpx
 
 from cli.access import local_tokens
 from cli.bench.bare import Bare
 from cli.bench.figures import Figures
 from cli.bench.histories import costs
+from cli.bench.lines import Lines
 from cli.bench.lives import Customers, Watcher
 from cli.bench.meter import Meter
 from cli.bench.seeding import seed
-from cli.bench.stack import measured_stack
+from cli.bench.stack import measured_stack, more_workers
 from cli.demo_stack import RunningDemo
 from runtime.temporal import connect
 
 _ROUNDS: Final = 3
 _WARM_UP: Final = 20
 _HISTORIES_READ: Final = 20
+_PATIENCE_S: Final = 60.0
 EVEN_PER_SECOND: Final = 8.0
 _PARTS: Final = ("api", "worker", "temporal", "postgres")
 
@@ -32,22 +32,24 @@ class BenchOptions:
     concurrency: int
     even_seconds: float
     existing: int = 0
+    workers: int = 1
 
 
-async def run_bench(options: BenchOptions, stack: RunningDemo, counters: Path, say: Callable[[str], None]) -> Figures:
-    """The figures of one run. Orders and bare workflows take turns, so that both meet the same machine."""
+async def run_bench(
+    options: BenchOptions, stack: RunningDemo, counters: Path, say: Callable[[str], None], more: Mapping[str, int]
+) -> Figures:
+    """The figures of one run; `more` are pids of processes that work besides those of the stack.
+
+    Orders and bare workflows take turns, so that both meet the same machine.
+    """
     facts: dict[str, Any] = stack.facts
-    meter = Meter({name: facts["pids"][name] for name in _PARTS}, facts["database_url"], counters)
+    meter = Meter({name: facts["pids"][name] for name in _PARTS} | dict(more), facts["database_url"], counters)
     await meter.prepare()
     watcher, figures = Watcher(facts["database_url"]), Figures()
     client = await connect(address=facts["temporal_address"])
     bare = Bare(client, "bench")
-    limits = httpx.Limits(max_connections=options.concurrency * 2, max_keepalive_connections=options.concurrency * 2)
-    async with (
-        httpx.AsyncClient(base_url=facts["api"], timeout=60, trust_env=False, limits=limits) as http,
-        watcher.looking(),
-    ):
-        customers = Customers(http, local_tokens(Path(stack.data_dir)), watcher)
+    async with Lines(facts["api"], _PATIENCE_S) as lines, watcher.looking():
+        customers = Customers(lines, local_tokens(Path(stack.data_dir)), watcher)
         await customers.stock_up(options.orders + _WARM_UP + int(EVEN_PER_SECOND * options.even_seconds))
         say("warming up")
         warm = await customers.at_once(_WARM_UP, min(options.concurrency, _WARM_UP), "warm")
@@ -80,5 +82,8 @@ async def _bare_round(bare: Bare, figures: Figures, count: int, concurrency: int
 async def measured(options: BenchOptions, say: Callable[[str], None]) -> Figures:
     """The figures of a stack of its own, which is gone afterwards. Raises LocalStackError, BenchFailed."""
     say("starting PostgreSQL, Temporal, worker and API")
-    with measured_stack(sys.executable) as (stack, counters):
-        return await run_bench(options, stack, counters, say)
+    with (
+        measured_stack(sys.executable) as (stack, counters),
+        more_workers(sys.executable, stack, counters, options.workers - 1) as more,
+    ):
+        return await run_bench(options, stack, counters, say, more)
