@@ -14,7 +14,7 @@ from store import orders as order_rows
 from store import refunding
 from tests.factories.sales import PRICE, a_sale
 from tests.faults.asking import Asking, Order, View
-from tests.faults.bench_flows import ASKED, ASKED_BRIEFLY, IMPATIENT, PRESOLD_BRIEFLY
+from tests.faults.bench_flows import ASKED, ASKED_BRIEFLY, BRIEFLY, IMPATIENT, PRESOLD_BRIEFLY, SEVERAL
 from tests.faults.invariants import wrong_at_rest
 
 MOST_ORDERS: Final = 3
@@ -33,6 +33,10 @@ def _presale(quantity: int, opens_in: float, closes_in: float, *, refundable: bo
     return {"type": "presale", "payment": terms | window | {"deposit_minor": quantity * PRICE * 3 // 10}}
 
 
+def _of_store(store: str) -> Callable[[int], View]:
+    return lambda _units: {"store": store}
+
+
 KINDS: Final[dict[str, Callable[[int], View]]] = {
     "prepaid": lambda _: {},
     "impatient": lambda _: {"store": IMPATIENT},
@@ -45,6 +49,7 @@ KINDS: Final[dict[str, Callable[[int], View]]] = {
     "presale, balance soon": lambda units: _presale(units, 0.3, 1.2),
     "presale, refundable": lambda units: _presale(units, 0.1, 0.8, refundable=True),
     "presale, deposit soon": lambda units: _presale(units, 600, 3_600) | {"store": PRESOLD_BRIEFLY},
+    **{store: _of_store(store) for name in SEVERAL for store in (name, f"{name}{BRIEFLY}")},
 }
 """What an order of so many units is told beside its line."""
 # Most orders are prepaid.
@@ -125,7 +130,7 @@ class Story(Asking):
         """Whether the order, or a return of it, is still open; if so, it gets what it lacks."""
         shown = self.shown(order)
         for approval in self.open_approvals(order):
-            for person in asked_people(approval)[:1]:
+            for person in asked_people(approval):
                 self.decided(approval, person, "approve", 200, 202, 403, 409)
         for return_no in order.returns:
             self._finish_return(order, shown, return_no)
