@@ -75,7 +75,10 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "sandbox_not_passed": (409, "No sandbox run of this very content has passed"),
     "draft_not_of_this_hash": (409, "The draft is another one than was looked at"),
     "calendar_changed": (412, "Somebody has changed the calendar meanwhile"),
-    "calendar_in_use": (409, "Flows name the calendar"),
+    "calendar_in_use": (
+        409,
+        "Flows name the calendar: it is not removed before they are retired and their orders have ended",
+    ),
     "calendar_built_in": (409, "This calendar came with the product: it is changed, never removed"),
     "nothing_to_roll_back": (409, "People have released nothing that could be taken back"),
     "no_fallback_flow": (409, "Some orders would have no flow any more"),

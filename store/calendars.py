@@ -136,8 +136,7 @@ async def remove(session: AsyncSession, calendar_id: str, expected: int, actor: 
         raise CalendarBuiltIn(calendar_id=calendar_id)
     naming = await flows_naming(session, calendar_id)
     if naming:
-        flows = ", ".join(naming)
-        raise CalendarInUse(f"The calendar is named by {flows}", calendar_id=calendar_id, flows=flows)
+        raise CalendarInUse(calendar_id=calendar_id, flows=", ".join(naming))
     days = [_of_day(day) for day in await days_of(session, calendar_id)]
     row.revision += 1
     _note(session, row, "removed", actor, {"before": {**_content(row), "days": days}})

@@ -119,7 +119,7 @@ def changed_meanwhile(theirs: Calendar | None) -> Refused:
         return Refused(412, "calendar_changed", "There is no such calendar.")
     facts: dict[str, Any] = {"revision": theirs.revision, "updated_by": theirs.updated_by}
     facts["updated_at"] = theirs.updated_at.isoformat()
-    detail = f"{theirs.updated_by} has changed the calendar meanwhile."
+    detail = "Somebody has changed the calendar meanwhile."
     return Refused(412, "calendar_changed", detail, facts=facts, headers={"ETag": etag(theirs.revision)})
 
 

@@ -80,7 +80,7 @@ async def test_of_two_editors_the_second_is_told(owner: httpx.AsyncClient, as_ro
     late = await as_role("admin").put(BERLIN, json=BODY | {"holidays": "cn"}, headers={"If-Match": '"1"'})
     problem = problem_of(late, 412, "calendar_changed")
     assert (late.json()["facts"]["revision"], late.json()["facts"]["updated_by"]) == (2, "operations")
-    assert (problem.detail, late.headers["etag"]) == ("operations has changed the calendar meanwhile.", '"2"')
+    assert (problem.detail, late.headers["etag"]) == ("Somebody has changed the calendar meanwhile.", '"2"')
     problem_of(await owner.put(BERLIN, json=BODY, headers=NEW), 412, "calendar_changed")
     problem_of(await owner.put(BERLIN, json=BODY), 428, "precondition_required")
     problem_of(await owner.put(BERLIN, json=BODY, headers={"If-Match": "2"}), 400, "malformed_etag")
@@ -152,7 +152,7 @@ async def test_days_come_and_go_as_csv(owner: httpx.AsyncClient) -> None:
         "2026-12-26,15:00-10:00,",
         "2226-12-26,,",
     ]
-    sent = {"content": "\n".join(lines), "headers": {"content-type": "text/csv"}}
+    sent: dict[str, Any] = {"content": "\n".join(lines), "headers": {"content-type": "text/csv"}}
     report = (await owner.post(f"{BERLIN}/days:import", **sent)).json()
     assert {name: report[name] for name in ("created", "updated", "unchanged", "refused")} == {
         "created": 2,
@@ -173,7 +173,7 @@ async def test_days_come_and_go_as_csv(owner: httpx.AsyncClient) -> None:
 
 async def test_outlook_tells_each_day_and_why(owner: httpx.AsyncClient) -> None:
     await owner.put("/v1/calendars/cn-default/days/2026-09-29", json={"hours": ["09:00-12:00"]})
-    asked = {"from": "2026-09-28", "days": 14}
+    asked: dict[str, Any] = {"from": "2026-09-28", "days": 14}
     days = (await owner.get("/v1/calendars/cn-default/outlook", params=asked)).json()["data"]
     assert [(one["weekday"], one["cause"], one["hours"]) for one in days[:4]] == [
         ("mon", "week", ["09:00-18:00"]),
