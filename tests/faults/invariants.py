@@ -113,7 +113,9 @@ _AT_REST: Final[dict[str, str]] = {
         SELECT order_no, kind, count(*) FROM order_events
         WHERE order_no = ANY(:nos) AND kind NOT IN ('order.waiting', 'order.held', 'order.hold_resolved',
             'order.cancel_requested', 'order.cancel_refused', 'stock.reserved', 'stock.released', 'order.fulfilling')
-        GROUP BY order_no, kind, data HAVING count(*) > 1""",
+          -- What people ask for in vain they may ask for again.
+          AND coalesce(data->>'outcome', 'effective') = 'effective'
+        GROUP BY order_no, kind, data, actor HAVING count(*) > 1""",
     "I9 events without their message": """
         SELECT e.order_no, e.seq FROM order_events e WHERE e.order_no = ANY(:nos) AND NOT EXISTS (
             SELECT 1 FROM outbox_messages m WHERE m.message_id = e.order_no || '/' || e.seq)""",
