@@ -244,6 +244,9 @@ async def test_flow_is_told_of_a_calendar_that_is_not_there(owner: httpx.AsyncCl
     assert [one["code"] for one in saved.json()["problems"]] == ["unknown_calendar"]
     await created(owner)
     assert (await owner.post("/v1/flows:validate", json=asked)).json()["problems"] == []
+    again = await owner.put("/v1/flows/normal/draft", json=asked, headers={"If-Match": '"1"'})
+    assert (again.json()["problems"], again.json()["revision"]) == ([], 1)
+    assert (await owner.get("/v1/flows/normal/draft")).json()["problems"] == []
 
 
 async def test_designer_is_told_of_every_calendar(owner: httpx.AsyncClient) -> None:
