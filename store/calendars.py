@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Text, cast, text
+from sqlalchemy import Text, cast, or_, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -146,13 +146,12 @@ async def remove(session: AsyncSession, calendar_id: str, expected: int, actor: 
 
 async def flows_naming(session: AsyncSession, calendar_id: str) -> list[str]:
     """The versions, as `key vN`, that new orders may take or that open ones have, and that come to the calendar."""
-    # The text alone says quickly of most that they do not; of callers it says nothing.
-    naming = select(FlowVersion).where(cast(col(FlowVersion.definition), Text).contains(f'"{calendar_id}"'))
-    if (await session.exec(naming.limit(1))).first() is None:
-        return []
+    # Most neither have the word anywhere nor call another flow that might.
+    content = cast(col(FlowVersion.definition), Text)
+    maybe = select(FlowVersion).where(or_(content.contains(f'"{calendar_id}"'), content.contains('"subflow"')))
     pinned = {(row.flow_key, row.flow_version) for row in await session.execute(_PINNED)}
     found = []
-    for version in (await session.exec(select(FlowVersion))).all():
+    for version in (await session.exec(maybe)).all():
         if version.retired_at is not None and (version.key, version.version) not in pinned:
             continue
         whole = await flow_library.resolved(session, FlowDefinition.model_validate(version.definition))

@@ -7,9 +7,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from domain.flow.document import parse_definition
+from models.columns import now
+from store import flows
+from store.flows import Published
 from tests.api.conftest import Api, As
-from tests.api.test_flows import with_approval
+from tests.api.test_flows import published, with_approval
 from tests.api.test_problems import problem_of
+from tests.factories.flows import sound_document
+from tests.factories.requests import an_order
 
 NEW = {"If-None-Match": "*"}
 OFFICE = ["09:00-12:00", "13:00-18:00"]
@@ -270,9 +276,9 @@ async def test_paper_counts_the_hours_of_the_company(owner: httpx.AsyncClient) -
 @pytest.mark.timeout(120)
 async def test_calendar_that_a_flow_names_is_not_removed(owner: httpx.AsyncClient) -> None:
     await created(owner)
-    published = await publish(owner, asking_by("berlin"))
-    assert published.status_code == 201, published.text
-    version = published.json()["version"]
+    answer = await publish(owner, asking_by("berlin"))
+    assert answer.status_code == 201, answer.text
+    version = answer.json()["version"]
     refused = await owner.delete(BERLIN, headers={"If-Match": '"1"'})
     problem_of(refused, 409, "calendar_in_use")
     assert refused.json()["facts"]["flows"] == f"normal v{version}"
@@ -282,3 +288,34 @@ async def test_calendar_that_a_flow_names_is_not_removed(owner: httpx.AsyncClien
     assert (await owner.delete(BERLIN, headers={"If-Match": '"1"'})).status_code == 204
     again = await owner.post("/v1/flows/normal/release", json={"version": version, "reason": "after all"})
     problem_of(again, 409, "flow_has_problems")
+
+
+async def test_calendar_of_orders_on_their_way_is_not_removed_though_their_flow_is_retired(
+    owner: httpx.AsyncClient, admin: httpx.AsyncClient, api: Api
+) -> None:
+    await created(owner)
+    assert (await published(api, admin, asking_by("berlin"))).json()["version"] == 2
+    placed = await admin.post("/v1/orders", json=an_order())
+    assert placed.status_code == 202, placed.text
+    await owner.post("/v1/flows/normal/rollback", json={"reason": "not yet"})
+    await owner.post("/v1/flows/normal/versions/2/retire", json={"reason": "never"})
+    refused = await owner.delete(BERLIN, headers={"If-Match": '"1"'})
+    assert refused.json()["facts"]["flows"] == "normal v2"
+    async with api.database.sessions() as session, session.begin():
+        await session.execute(text("UPDATE orders SET closed_at = now()"))
+    assert (await owner.delete(BERLIN, headers={"If-Match": '"1"'})).status_code == 204
+
+
+async def test_calendar_of_a_flow_that_is_called_is_not_removed(owner: httpx.AsyncClient, api: Api) -> None:
+    await created(owner)
+    asks = sound_document(gm={**asking_by("berlin")["nodes"]["gm"], "outcomes": {"approved": "yes", "rejected": "yes"}})
+    asks["nodes"] = {"gm": asks["nodes"]["gm"], "yes": {"kind": "end", "result": "approved"}}
+    called = parse_definition({**asks, "key": "asks", "start": "gm", "match": None})
+    call = {"kind": "subflow", "flow": "asks", "version": 1, "outcomes": {"approved": "reserve"}}
+    calling = parse_definition(sound_document(ask=call) | {"key": "calling", "start": "ask"})
+    async with api.database.sessions() as session, session.begin():
+        (await flows.store(session, called, Published())).retired_at = now()
+        await flows.store(session, calling, Published())
+    refused = await owner.delete(BERLIN, headers={"If-Match": '"1"'})
+    problem_of(refused, 409, "calendar_in_use")
+    assert refused.json()["facts"]["flows"] == "calling v1"

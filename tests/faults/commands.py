@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 from tests.factories.sales import PRICE
 from tests.faults.asking import Order, View
 from tests.faults.bench import EVERYBODY, PEOPLE
-from tests.faults.story import DRAWN, MOST_ORDERS, ORDERS, Story, asked_people
+from tests.faults.story import KIND, MOST_ORDERS, ORDERS, Story, asked_people
 
 # What a person says to an approval is heard, or refused as it stands by then.
 SAID = (200, 202, 403, 404, 409, 422)
@@ -20,8 +20,8 @@ class Buying(Story):
     """Channels and payers."""
 
     @precondition(lambda self: len(self.orders) < MOST_ORDERS)
-    @rule(quantity=st.integers(1, 3), kind=st.sampled_from(DRAWN))
-    def place(self, quantity: int, kind: str) -> None:
+    @rule(quantity=st.integers(1, 3), kind=KIND)
+    def place(self, quantity: int, kind: int) -> None:
         self.order_of(quantity, kind)
 
     @some_orders
