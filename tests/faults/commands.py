@@ -108,6 +108,10 @@ class Sending(Story):
                 self.system.heal()
                 self.system.faults.share = share
 
+
+class Losing(Story):
+    """What befalls all orders at once, and a look at them at rest."""
+
     @precondition(lambda self: self.orders and not self.lost)
     @rule()
     def lose_and_recover(self) -> None:
@@ -138,14 +142,15 @@ class Deciding(Story):
             return
         approval = found[1][0]
         asked = asked_people(approval)
-        others = sorted(PEOPLE.keys() - set(asked))
+        # Who has spoken and says the same again is answered as the first time.
+        others = sorted(PEOPLE.keys() - {one["person_id"] for one in approval["assignees"]})
         if who == "asked" and asked:
             self._decide_as_asked(approval, asked, decision, twice=twice)
         elif who == "submitter" or not others:
             self.decided(approval, EVERYBODY, decision, 403, 409)
         else:
-            # Its level may have ended meanwhile: then they may be asked by now.
-            allowed = (202, 403, 409) if self._moves_on_soon(approval) else (403, 409)
+            # Whom nothing names sees nothing of it. Its level may have ended meanwhile: then they may be asked by now.
+            allowed = (202, 403, 404, 409) if self._moves_on_soon(approval) else (403, 404, 409)
             self.decided(approval, others[0], decision, *allowed)
 
     def _decide_as_asked(self, approval: View, asked: list[str], decision: str, *, twice: bool) -> None:

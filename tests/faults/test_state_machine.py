@@ -17,9 +17,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.conftest import Database
 from tests.fakes.figures import tell
 from tests.faults.bench import bench
-from tests.faults.commands import Buying, Deciding, GivingBack, Sending
+from tests.faults.commands import Buying, Deciding, GivingBack, Losing, Sending
 from tests.faults.invariants import failed_checks, wrong_at_the_end
-from tests.faults.story import MOST_ORDERS, OF_SEVERAL
+from tests.faults.story import MOST_ORDERS, OF_SEVERAL, Story
 
 FULL = os.environ.get("ORDERFLOW_FULL_FAULTS") == "1"
 EXAMPLES = int(os.environ.get("ORDERFLOW_FAULT_EXAMPLES", "5000" if FULL else "200"))
@@ -32,8 +32,8 @@ STEPS = 10
 ENDS_WITHIN_S = 90.0
 
 
-class Commands(Buying, Sending, Deciding, GivingBack):
-    """Everything that may happen, and after it the way to the end."""
+class Ending(Story):
+    """After everything that happens, the way to the end."""
 
     def teardown(self) -> None:
         self.system.heal()
@@ -54,13 +54,17 @@ class Commands(Buying, Sending, Deciding, GivingBack):
         return sum(self.take_further(order) for order in self.orders) > 0
 
 
-class Signing(Commands):
-    """The same of orders that several people have to answer for, in every way in which they can."""
+class Commands(Ending, Buying, Sending, Losing, Deciding, GivingBack):
+    """Everything that may happen."""
+
+
+class Signing(Ending, Losing, Deciding):
+    """What people say to orders that several of them have to answer for, in every way in which they can."""
 
     drawn = OF_SEVERAL
 
 
-TOLD: Final[dict[str, type[Commands]]] = {"Commands": Commands, "Signing": Signing}
+TOLD: Final[dict[str, type[Ending]]] = {"Commands": Commands, "Signing": Signing}
 
 
 @pytest.mark.timeout(20_000 if FULL else 1_500)
