@@ -18,7 +18,7 @@ from models.approval import Approval, ApprovalCopy
 from models.columns import now
 from models.order import Order
 from runtime.database import Sessions
-from store import approvals, events, inbox, orders
+from store import approvals, calendars, events, inbox, orders
 from store.approvals import Told
 
 
@@ -159,7 +159,8 @@ async def _open(session: AsyncSession, order: Order, asked: ApprovalInput) -> Ap
     people = await approvals.people(session)
     case = approvals.case_of(order, people, asked.submitter)
     node = asked.approval
-    opened, times = first_round(node, people, case), schedule(node, 0, now())
+    opened = first_round(node, people, case)
+    times = schedule(node, 0, now(), await calendars.of_nodes(session, (node,)))
     approval = Approval(
         approval_id=approvals.approval_id_of(asked.order_no, asked.node, asked.visit),
         order_no=order.order_no,
@@ -213,7 +214,7 @@ async def _escalate(session: AsyncSession, order: Order, approval: Approval) -> 
         told = {"goes_as": outcome_of(ApprovalState.TIMED_OUT, node.on_exhausted)}
         await approvals.note(session, order, approval, Told("timed_out", data=told))
         return
-    times = schedule(node, opened.level, now())
+    times = schedule(node, opened.level, now(), await calendars.of_nodes(session, (node,)))
     after = before.opened(opened, keep=node.levels[opened.level].keep_previous)
     await approvals.keep(session, approval, after)
     approvals.start_clock(order, approval, opened.level, times)

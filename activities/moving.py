@@ -1,6 +1,7 @@
 """An order that is parked is moved to another version of its flow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from temporalio import activity
 
@@ -13,7 +14,8 @@ from store.events import Event
 
 @dataclass(frozen=True)
 class MoveInput:
-    """The version that the order goes on in, from which node to which; why lies in the inbox row."""
+    """The version that the order goes on in, from which node to which, and so in each of its branches; why lies in the
+    inbox row."""
 
     order_no: str
     version: int
@@ -21,6 +23,7 @@ class MoveInput:
     entered: str
     actor: str
     inbox_id: int
+    branches: dict[str, str] = field(default_factory=dict)
 
 
 class MoveActivities:
@@ -42,7 +45,8 @@ class MoveActivities:
                 if not await events.has_message(session, move.order_no, message_id):
                     reason = await inbox.reason_in(session, move.inbox_id, move.order_no)
                     versions = {"from_version": order.flow_version, "to_version": move.version}
-                    told = {**versions, "left": move.left, "entered": move.entered}
+                    told: dict[str, Any] = {**versions, "left": move.left, "entered": move.entered}
+                    told |= {"branches": move.branches} if move.branches else {}
                     order.flow_version = move.version
                     moved = Event("order.moved", told, actor=move.actor, reason=reason, message_id=message_id)
                     await events.record(session, order, moved)

@@ -11,7 +11,7 @@ from domain.signing import Assignment, tally
 from models.approval import Approval
 from models.columns import now
 from models.order import Order
-from store import approvals
+from store import approvals, calendars
 from store.approvals import Told
 
 About = tuple[Order, Approval]
@@ -31,8 +31,9 @@ async def pass_on(session: AsyncSession, about: About, before: Signers, after: S
     if not came or after.state is not None:
         return
     order, approval = about
-    times = schedule(after.node, approval.level, now()) if alone else None
-    if times is not None:
+    times = None
+    if alone:
+        times = schedule(after.node, approval.level, now(), await calendars.of_nodes(session, (after.node,)))
         approvals.start_clock(order, approval, approval.level, times)
     await tell_of_turn(session, about, "next", came, times)
 
@@ -45,12 +46,14 @@ async def tell_of_turn(
     times: Schedule | None,
     passed: Sequence[int] = (),
 ) -> None:
-    """Afterwards it is on record who is asked now, until when, and who of them stands in for whom."""
+    """Afterwards it is on record who is asked now, until when by which calendar, and who stands in for whom."""
     told = {
         "people": [one.person for one in came],
         "deadline": about[1].deadline_at.isoformat(),
         "passed_levels": list(passed),
         "guessed_years": list(times.guessed_years) if times else [],
+        "calendar": times.calendar if times else None,
+        "calendar_revision": times.calendar_revision if times else None,
     }
     shown = {name: value for name, value in told.items() if value or name == "people"}
     await approvals.note(session, *about, Told(kind, data=shown))

@@ -13,6 +13,8 @@ from temporalio.client import Client
 from api.approvals import routes as approvals
 from api.batch import ITEMS_AT_ONCE
 from api.body import BodyGuard, BodyLimits
+from api.calendars import days as calendar_days
+from api.calendars import routes as calendars
 from api.changing import routes as changing
 from api.checks import routes as checks
 from api.customers import routes as customers
@@ -92,6 +94,8 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     rates.router,
     payment_methods.router,
     webhooks.router,
+    calendars.router,
+    calendar_days.router,
     flow_reading.router,
     flow_drafting.router,
     flow_trying.router,

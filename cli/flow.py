@@ -29,15 +29,21 @@ REFUSED = 3
 
 @app.command()
 def validate(
-    file: FileArgument, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+    file: FileArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    calendar: Annotated[
+        list[str] | None, typer.Option(help="The id of a working calendar that you have; may be repeated.")
+    ] = None,
 ) -> None:
-    """Name everything that is wrong with a flow, each on its node. Needs no server; flows that it calls are not there.
+    """Name everything that is wrong with a flow, each on its node. Needs no server; flows that it calls are not there,
+    nor are working calendars but `cn-default` and those that are named.
 
     Exit status: 0 nothing is wrong; 3 something is.
     """
     from domain.flow.checks import check_yaml
+    from domain.working_calendar import BUILT_IN
 
-    problems = check_yaml(_text(file))
+    problems = check_yaml(_text(file), calendars={*BUILT_IN, *(calendar or ())})
     if as_json:
         shown = [{"node": one.node, "code": one.code, "message": one.detail} for one in problems]
         typer.echo(json.dumps(shown, ensure_ascii=False))

@@ -22,6 +22,7 @@ from api.app import create_app as create_api
 from api.errors import is_temporal_away, request_id_of
 from api.problem import Refused
 from console.approvals import routes as approvals
+from console.calendars import routes as calendars
 from console.cancelling import routes as cancelling
 from console.changing import routes as changing
 from console.codec import create_codec
@@ -42,7 +43,7 @@ from runtime.sealing import sealing
 from runtime.settings import Settings, load_settings
 
 ROUTERS: Final = (
-    *(home.router, login.router, orders.router, approvals.router, lane.router, flows.router),
+    *(home.router, login.router, orders.router, approvals.router, lane.router, flows.router, calendars.router),
     *(changing.router, cancelling.router, refunding.router, returning.router, moving.router),
 )
 _STATIC: Final = Path(__file__).parent / "static"

@@ -10,15 +10,12 @@ from babel.numbers import format_currency
 from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from pydantic import ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.errors import domain_answer
-from api.problem import Refused
 from console.guard import HOME, Visitor, csrf_of, keep
+from console.refusals import REFUSALS, refusal
 from console.tones import lane_of, tone
 from console.words import Words, language_of
-from domain.errors import DomainError
 from domain.money import to_decimal_text
 
 _FOLDER: Final = Path(__file__).parent
@@ -122,19 +119,7 @@ class Page:
 
     def refusal(self, refused: Exception) -> tuple[int, str]:
         """Status and words for what a command was refused with. Raises what is no refusal."""
-        if isinstance(refused, Refused):
-            details = [self.words.text(problem.detail) for problem in refused.errors]
-            return refused.status, " ".join(details) or self.words.text(refused.detail)
-        if isinstance(refused, DomainError):
-            answer = domain_answer(refused)
-            return answer.status, self.words.text(answer.detail)
-        if isinstance(refused, ValidationError):
-            errors = refused.errors(include_input=False)
-            fields = sorted({self.words.code("field", error["loc"][0]) for error in errors if error["loc"]})
-            if not fields:
-                return 422, " ".join(self.words.text(error["msg"]) for error in errors)
-            return 422, self.words.text("Please check: {fields}.", fields=", ".join(fields))
-        raise refused
+        return refusal(refused, self.words)
 
     def _said(self) -> dict[str, str] | None:
         try:
@@ -145,4 +130,4 @@ class Page:
 
 
 PageDep = Annotated[Page, Depends(Page)]
-REFUSALS: Final = (Refused, DomainError, ValidationError)
+__all__ = ["REFUSALS", "Page", "PageDep"]

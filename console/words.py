@@ -55,6 +55,14 @@ class Words:
             return str(known[0 if self.language == "en" else 1])
         return str(code).replace("_", " ").replace(".", " ")
 
+    def problem(self, code: str, figures: Mapping[str, object]) -> str:
+        """What is wrong with a field, with the figures of its rule; empty where the table has no words for it."""
+        known = catalogue()["codes"].get(f"problem.{code}")
+        try:
+            return str(known[0 if self.language == "en" else 1]).format(**figures) if known else ""
+        except KeyError:
+            return ""
+
     def reason(self, code: str) -> str:
         """What the reason of a hold is called."""
         known = HOLD_REASONS.get(code)

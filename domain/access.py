@@ -47,6 +47,8 @@ class Permission(StrEnum):
     CHECKS_READ = "checks:read"
     CHECKS_EXPLAIN = "checks:explain"
     SYSTEM_READ = "system:read"
+    CALENDARS_READ = "calendars:read"
+    CALENDARS_WRITE = "calendars:write"
     FLOWS_READ = "flows:read"
     FLOWS_WRITE = "flows:write"
 
@@ -57,7 +59,12 @@ SCOPES: frozenset[str] = frozenset({PRICED})
 
 _ALL = frozenset(Permission)
 # Whoever works here may be asked to decide, and says when they are away. What they see is what names them.
-_COLLEAGUE = {Permission.APPROVALS_READ, Permission.APPROVALS_DECIDE, Permission.ABSENCES_WRITE}
+_COLLEAGUE = {
+    Permission.APPROVALS_READ,
+    Permission.APPROVALS_DECIDE,
+    Permission.ABSENCES_WRITE,
+    Permission.CALENDARS_READ,
+}
 # Those who decide see figures and progress, and change nothing but by their decisions.
 _OVERSIGHT = {
     *_COLLEAGUE,
@@ -203,6 +210,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.SYSTEM_READ,
             Permission.FLOWS_READ,
             Permission.FLOWS_WRITE,
+            Permission.CALENDARS_WRITE,
         }
     ),
 }

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from domain.errors import DomainError
 from domain.flow.approval_node import ApprovalNode, Approver, Level
-from domain.working_calendar import CALENDARS, Due, due_after
+from domain.working_calendar import Calendars, Due, due_after
 
 
 class ApprovalNotOpen(DomainError):
@@ -222,22 +222,28 @@ def standing_in(people: People, person: str, role: str | None, barred: frozenset
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The moments of a level: reminders in their order, and its end."""
+    """The moments of a level: reminders in their order, and its end; and the calendar that they were counted on."""
 
     deadline: datetime
     reminders: tuple[datetime, ...] = ()
     guessed_years: tuple[int, ...] = field(default=())
+    calendar: str | None = None
+    calendar_revision: int | None = None
 
 
-def schedule(node: ApprovalNode, level: int, start: datetime) -> Schedule:
-    """When people of this level are reminded and when it is over; reminders are counted on the same calendar."""
+def schedule(node: ApprovalNode, level: int, start: datetime, calendars: Calendars) -> Schedule:
+    """When people of this level are reminded and when it is over; reminders are counted on the same calendar.
+
+    A calendar that is not there leaves every minute to count: so the level ends sooner, and never by itself with a yes.
+    """
     clock = node.clock_of(level)
-    calendar = CALENDARS[clock.id] if clock.id is not None else None
+    calendar = calendars.get(clock.id) if clock.id is not None else None
     wanted: Level = node.levels[level]
     due = due_after(calendar, start, wanted.timeout)
     moments = {_offset(wanted, reminder) for reminder in wanted.remind}
     reminders: list[Due] = [due_after(calendar, start, moment) for moment in sorted(moments)]
-    return Schedule(due.at, tuple(reminder.at for reminder in reminders), due.guessed_years)
+    known = (clock.id, calendar.revision) if calendar else (None, None)
+    return Schedule(due.at, tuple(reminder.at for reminder in reminders), due.guessed_years, *known)
 
 
 def _offset(level: Level, reminder: timedelta) -> timedelta:

@@ -18,6 +18,7 @@ from domain.approval import (
 )
 from domain.flow.approval_node import ApprovalNode
 from domain.signers import Joining, Signers
+from domain.working_calendar import BUILT_IN, Calendars
 
 
 @dataclass
@@ -29,17 +30,25 @@ class Rehearsal:
     signers: Signers
     since: datetime
     case: Case
+    calendars: Calendars
     state: ApprovalState = ApprovalState.OPEN
     level: int = 0
     reminded: int = 0
     clock: int = 0
 
     @classmethod
-    def opened(cls, node: ApprovalNode, people: People, at: datetime, case: Case | None = None) -> Self:
+    def opened(
+        cls,
+        node: ApprovalNode,
+        people: People,
+        at: datetime,
+        case: Case | None = None,
+        calendars: Calendars = BUILT_IN,
+    ) -> Self:
         """The approval with its first level asked."""
         case = case or Case(None)
         signers = Signers(node, people, case.interested).opened(first_round(node, people, case), keep=True)
-        return cls(node, people, signers, at, case)
+        return cls(node, people, signers, at, case, calendars)
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +57,7 @@ class Rehearsal:
     @property
     def times(self) -> Schedule:
         """When people of the level are reminded, and when it is over."""
-        return schedule(self.node, self.level, self.since)
+        return schedule(self.node, self.level, self.since, self.calendars)
 
     def say(self, person: str, decision: Decision, at: datetime) -> Outcome:
         """What becomes of a person's word; afterwards it has had its effect."""

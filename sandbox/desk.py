@@ -13,6 +13,7 @@ from domain.approval import ApprovalState, People, outcome_of
 from domain.flow.acting import Part
 from domain.flow.script import ScriptedEvent
 from domain.rehearsal import Rehearsal
+from domain.working_calendar import Calendars
 from sandbox.story import Story
 
 Clock = Callable[[], Awaitable[datetime]]
@@ -29,12 +30,20 @@ class Open:
     part: Part
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Who works here, and when."""
+
+    people: People
+    calendars: Calendars
+
+
 class Desk:
     """Every approval that was opened, by its id."""
 
-    def __init__(self, people: People, story: Story, send: Send, clock: Clock) -> None:
+    def __init__(self, around: Around, story: Story, send: Send, clock: Clock) -> None:
         self.clock = clock
-        self._people, self._story, self._send = people, story, send
+        self._around, self._story, self._send = around, story, send
         self._opened: dict[str, Open] = {}
         self._changed: Callable[..., StepResult] = _unbound
 
@@ -59,7 +68,9 @@ class Desk:
         if approval_id not in self._opened:
             now = await self.clock()
             part = self._story.part(asked.node, now)
-            self._opened[approval_id] = Open(asked, Rehearsal.opened(asked.approval, self._people, now), part)
+            people, calendars = self._around.people, self._around.calendars
+            played = Rehearsal.opened(asked.approval, people, now, calendars=calendars)
+            self._opened[approval_id] = Open(asked, played, part)
             # One second after the other, so that they come in the order in which they are written.
             at = self._story.since(now)
             for event in part.coming:

@@ -21,8 +21,9 @@ from domain.flow.acting import staff_for
 from domain.flow.definition import FlowDefinition, FlowSnapshot
 from domain.flow.script import PLAIN_ORDER, Script, ScriptedEvent
 from domain.flow.vocabulary import MOMENTS
+from domain.working_calendar import BUILT_IN, Calendars
 from runtime.temporal import ensure_search_attributes
-from sandbox.desk import Desk
+from sandbox.desk import Around, Desk
 from sandbox.market import Market, is_payment, pause_until
 from sandbox.messenger import DELIVER, Errand, MessengerWorkflow
 from sandbox.story import Story
@@ -69,15 +70,15 @@ class Tried:
         return self.error is None and not self.unmet and (self.expected or self.result != "held")
 
 
-async def try_all(flow: FlowDefinition, scripts: Sequence[Script]) -> list[Tried]:
+async def try_all(flow: FlowDefinition, scripts: Sequence[Script], calendars: Calendars = BUILT_IN) -> list[Tried]:
     """What each script shows, one after the other; the flow has no call in it. Nothing of it is left behind."""
-    return [await _try(flow, script) for script in scripts]
+    return [await _try(flow, script, calendars) for script in scripts]
 
 
-async def _try(flow: FlowDefinition, script: Script) -> Tried:
+async def _try(flow: FlowDefinition, script: Script, calendars: Calendars) -> Tried:
     try:
         async with asyncio.timeout(_LIMIT_S):
-            result, path = await _Run(flow, script).play()
+            result, path = await _Run(flow, script, calendars).play()
     except TimeoutError:
         return Tried(script.name, "endless", (), (), f"it had not ended after {_LIMIT_S:.0f} seconds of work")
     except (RPCError, RuntimeError, WorkflowFailureError) as failed:
@@ -86,8 +87,8 @@ async def _try(flow: FlowDefinition, script: Script) -> Tried:
 
 
 class _Run:
-    def __init__(self, flow: FlowDefinition, script: Script) -> None:
-        self._flow, self._script = flow, script
+    def __init__(self, flow: FlowDefinition, script: Script, calendars: Calendars) -> None:
+        self._flow, self._script, self._calendars = flow, script, calendars
         self._errands: list[ScriptedEvent] = []
         self._environment: WorkflowEnvironment
         self._began: datetime
@@ -101,7 +102,8 @@ class _Run:
             self._began = await self._environment.get_current_time()
             story = Story(self._script, self._began)
             facts = _from_now_on({**PLAIN_ORDER, **self._script.facts}, self._began)
-            desk = Desk(staff_for(self._flow, self._script), story, self._send, self._environment.get_current_time)
+            around = Around(staff_for(self._flow, self._script), self._calendars)
+            desk = Desk(around, story, self._send, self._environment.get_current_time)
             self._market = Market(facts, story, self._send, desk)
             for queue in (ORDERS_QUEUE, CARRIER_QUEUE, EINVOICE_QUEUE, PAYMENTS_QUEUE):
                 await parts.enter_async_context(self._worker(queue))

@@ -49,8 +49,8 @@ async def find(session: AsyncSession, key: str) -> FlowDraft:
 
 
 async def save(session: AsyncSession, key: str, drawn: Drawn, expected: int | None, actor: str) -> FlowDraft:
-    """The draft as it now is; the same content again changes nothing. `expected`: the revision that was read, None
-    for a draft that is not to be there yet. Raises FlowDraftChanged."""
+    """The draft as it now is; the same content again changes nothing but what is wrong with it by now. `expected`: the
+    revision that was read, None for a draft that is not to be there yet. Raises FlowDraftChanged."""
     await flows.lock(session, key)
     row = await session.get(FlowDraft, key, populate_existing=True)
     if (row.revision if row else None) != expected:
@@ -61,6 +61,8 @@ async def save(session: AsyncSession, key: str, drawn: Drawn, expected: int | No
         newest = await flows.newest_number(session, key)
         row = FlowDraft(key=key, definition=content, based_on=newest or None, updated_by=actor)
     elif row.definition == content:
+        # What it names may have come or gone meanwhile.
+        row.problems = problems
         return row
     else:
         row.revision += 1

@@ -16,7 +16,7 @@ from domain.flow.staffing import Staff, require_staffed
 from models.access import Person
 from models.columns import now
 from models.flow import FlowRelease, FlowVersion
-from store import flow_drafts, flows
+from store import calendars, flow_drafts, flows
 from store.flow_library import calls_of, library_for
 from store.flows import PEOPLE, Published
 
@@ -86,10 +86,14 @@ async def release(session: AsyncSession, key: str, number: int, wanted: ReleaseW
 async def _release(session: AsyncSession, version: FlowVersion, wanted: ReleaseWanted, kind: str) -> FlowRelease:
     flow = FlowDefinition.model_validate(version.definition)
     library = await library_for(session, calls_of(flow))
-    problems = check_flow(flow, library)
+    problems = check_flow(flow, library, await calendars.held(session, calendars.names_in(flow.nodes.values())))
     if problems:
         raise FlowHasProblems(key=version.key, problems=len(problems))
-    require_staffed(resolved(flow, library), await staff(session))
+    whole = resolved(flow, library)
+    named = calendars.names_in(whole.nodes.values())
+    if gone := named - await calendars.held(session, named):
+        raise FlowHasProblems(f"A flow that it calls names {', '.join(sorted(gone))}", key=version.key, problems=1)
+    require_staffed(whole, await staff(session))
     row = FlowRelease(
         key=version.key,
         version=version.version,

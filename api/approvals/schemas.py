@@ -261,16 +261,19 @@ class DecisionView(BaseModel):
 
 
 class ApprovalQuery(ListQuery):
-    """Filters of the list. `assignee=me`: what the caller has to decide, or has decided; `cc=me`: what they are told
-    of. Open ones, unless said."""
+    """Filters of the list. `assignee=me`: what the caller has to decide, or has decided; `decided_by=me`: what they
+    have said their word to; `cc=me`: what they are told of. Open ones, unless `state` says another one, or `all`."""
 
     assignee: Key | None = None
-    state: ApprovalState = ApprovalState.OPEN
+    decided_by: Key | None = None
+    state: ApprovalState | Literal["all"] = ApprovalState.OPEN
     role: Role | None = None
     order_no: Key | None = None
     cc: Key | None = None
 
     def wanted(self, caller: Principal) -> ApprovalFilter:
-        person, told = (caller.actor if one == ME else one for one in (self.assignee, self.cc))
+        named = (caller.actor if one == ME else one for one in (self.assignee, self.decided_by, self.cc))
+        person, signed, told = named
         role = self.role.value if self.role else None
-        return ApprovalFilter(person, self.state.value, role, self.order_no, told)
+        state = None if self.state == "all" else self.state.value
+        return ApprovalFilter(person, state, role, self.order_no, told, signed)

@@ -11,6 +11,7 @@ from domain.flow.checks import check_document
 from domain.flow.definition import FlowDefinition
 from domain.flow.document import parse_definition, read_document
 from domain.flow.problems import FlowRefused, Problem
+from store import calendars
 from store.flow_drafts import Drawn
 from store.flow_library import called_in, library_for
 
@@ -29,7 +30,8 @@ def document_of(sent: FlowSent) -> dict[str, Any]:
 
 async def drawn(session: AsyncSession, document: dict[str, Any]) -> Drawn:
     """The flow with its hash, if its form is right, and everything that is wrong with it."""
-    problems = check_document(document, await library_for(session, called_in(document)))
+    library, known = await library_for(session, called_in(document)), await calendars.ids(session)
+    problems = check_document(document, library, known)
     try:
         sha256: str | None = parse_definition(document).fingerprint
     except FlowRefused:

@@ -1,12 +1,12 @@
 """Drawing a flow: its draft, which two people cannot overwrite unseen, and where its boxes stand."""
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.dependencies import SessionDep, requires
+from api.etags import IfMatch, IfNoneMatch, etag, expected_revision
 from api.flows.documents import document_of, drawn
 from api.flows.reading import Reader
 from api.flows.schemas import DiffView, DraftView, FlowKey, FlowSent, LayoutBody, ProblemView, Spot, Verdict
@@ -19,9 +19,6 @@ from store.flow_drafts import FlowDraftChanged
 
 router = APIRouter(tags=["flows"])
 Writer = Annotated[Principal, requires(Permission.FLOWS_WRITE)]
-_TAG: Final = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"')
-IfMatch = Annotated[str | None, Header(max_length=40, description="The `ETag` of the draft that was read")]
-IfNoneMatch = Annotated[str | None, Header(max_length=40, description="`*`: there is to be no draft yet")]
 
 
 @router.post("/v1/flows:validate", summary="Everything that is wrong with a flow")
@@ -50,7 +47,7 @@ async def put_flow_draft(
     document = document_of(body)
     if document.get("key") != key:
         raise unprocessable([in_body("#/definition/key", "other_key", "The flow says another key than its address.")])
-    expected = _expected(if_match, if_none_match)
+    expected = expected_revision(if_match, if_none_match)
     try:
         row = await flow_drafts.save(session, key, await drawn(session, document), expected, caller.actor)
     except FlowDraftChanged as changed:
@@ -63,7 +60,7 @@ async def put_flow_draft(
 
 @router.delete("/v1/flows/{key}/draft", status_code=204, summary="Throw the draft of a flow away")
 async def delete_flow_draft(key: FlowKey, caller: Writer, session: SessionDep, if_match: IfMatch = None) -> None:
-    expected = _expected(if_match, None) or 0
+    expected = expected_revision(if_match) or 0
     try:
         await flow_drafts.discard(session, key, expected, caller.actor)
     except FlowDraftChanged as changed:
@@ -85,21 +82,8 @@ async def put_flow_layout(key: FlowKey, body: LayoutBody, caller: Writer, sessio
     return body
 
 
-def _expected(if_match: str | None, if_none_match: str | None) -> int | None:
-    """The revision that was read; None: none is to be there."""
-    tag = _TAG.fullmatch(if_match.strip()) if if_match is not None else None
-    if tag is not None and if_none_match is None:
-        return int(tag[1])
-    if if_match is None and if_none_match is not None and if_none_match.strip() == "*":
-        return None
-    if if_match is None and if_none_match is None:
-        detail = 'This needs If-Match with the ETag that was read, or "If-None-Match: *" for a new draft.'
-        raise Refused(428, "precondition_required", detail)
-    raise Refused(400, "malformed_etag", "The header has no ETag that we have given.")
-
-
 async def _shown(session: AsyncSession, row: FlowDraft, response: Response) -> DraftView:
-    response.headers["ETag"] = f'"{row.revision}"'
+    response.headers["ETag"] = etag(row.revision)
     passed = await flow_drafts.has_passed(session, row.key, row.sha256)
     newest = await flows.newest_number(session, row.key)
     published = await flows.version_of(session, row.key, newest) if newest else None
@@ -118,4 +102,4 @@ def _changed(yours: dict[str, Any], theirs: FlowDraft | None) -> Refused:
         "diff": found.model_dump(mode="json"),
     }
     detail = f"{theirs.updated_by} has saved the draft meanwhile."
-    return Refused(412, "flow_draft_changed", detail, facts=facts, headers={"ETag": f'"{theirs.revision}"'})
+    return Refused(412, "flow_draft_changed", detail, facts=facts, headers={"ETag": etag(theirs.revision)})

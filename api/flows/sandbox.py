@@ -18,7 +18,7 @@ from domain.flow.script import Script
 from flows.templates import scripts_of
 from models.flow import FlowSandboxRun
 from sandbox.run import Tried, try_all
-from store import flow_drafts, flow_library
+from store import calendars, flow_drafts, flow_library
 from store.flow_publishing import FlowHasProblems
 
 router = APIRouter(tags=["flows"])
@@ -41,11 +41,12 @@ async def run_flow_in_sandbox(key: FlowKey, body: SandboxBody, caller: Writer, s
         raise FlowHasProblems(key=key, problems=len(draft.problems))
     sha256 = draft.sha256
     flow = await flow_library.resolved(session, definition_of(draft.definition))
+    hours = await calendars.of_nodes(session, flow.nodes.values())
     await session.commit()
     end_turn()
     began = time.perf_counter()
     async with _ONE_AT_A_TIME:
-        tried = await try_all(flow, body.scripts or scripts_of(key))
+        tried = await try_all(flow, body.scripts or scripts_of(key), hours)
     run = FlowSandboxRun(
         key=key,
         sha256=sha256,

@@ -22,7 +22,7 @@ from domain.flow.simulate import simulate
 from domain.flow.vocabulary import Facts
 from models.columns import now
 from models.order import Order
-from store import facts, flow_drafts, flow_library, flows
+from store import calendars, facts, flow_drafts, flow_library, flows
 from store.listing.sight import order_in_sight
 
 router = APIRouter(tags=["flows"])
@@ -39,7 +39,7 @@ async def simulate_flow(body: SimulateBody, caller: Reader, session: SessionDep)
     if body.order_no is not None:
         order = await order_in_sight(session, body.order_no, caller)
         known = {**await facts.of_order(session, order), **body.facts}
-    trial = simulate(flow, known, body.script)
+    trial = simulate(flow, known, body.script, await calendars.of_nodes(session, flow.nodes.values()))
     return TrialView.of(trial, body.script, round((time.perf_counter() - began) * 1000))
 
 
@@ -57,7 +57,7 @@ async def _backtest(
     session: AsyncSession, body: BacktestBody, draft: FlowDefinition, caller: Principal
 ) -> tuple[Backtest, dict[str, int | None]]:
     releases = await flow_library.resolved_releases(session, await flows.releases(session))
-    done, totals, present = Backtest(), dict[str, int | None](), now()
+    done, totals, present = Backtest(await calendars.named(session)), dict[str, int | None](), now()
 
     def compare(page: list[tuple[Order, dict[str, facts.FactText]]]) -> None:
         for order, known in page:

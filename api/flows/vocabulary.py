@@ -28,10 +28,9 @@ from domain.flow.vocabulary import (
     ROLES,
 )
 from domain.money import exponents
-from domain.working_calendar import CALENDARS
 from models.columns import now
 from models.masters import LegalEntity
-from store import flows, masters
+from store import calendars, flows, masters
 from store.defaults import ENTITY
 from store.listing import flows as listing
 
@@ -77,6 +76,13 @@ class ReasonView(BaseModel):
     owner: str
 
 
+class CalendarName(BaseModel):
+    """A working calendar that an approval may name."""
+
+    name: str
+    title: TitleView
+
+
 class CoreView(BaseModel):
     name: str
     steps: list[str]
@@ -109,7 +115,7 @@ class Vocabulary(BaseModel):
     audiences: list[str]
     queues: list[str]
     moments: list[str]
-    calendars: list[str]
+    calendars: list[CalendarName]
     hold_reasons: list[ReasonView]
     core_steps: list[CoreView]
     results: list[str]
@@ -151,6 +157,10 @@ async def get_flow_vocabulary(_caller: Reader, session: SessionDep) -> Vocabular
             for name, fact in FACTS.items()
         ],
         roles=[RoleView(name=role, people=people.get(role, 0)) for role in sorted(ROLES)],
+        calendars=[
+            CalendarName(name=row.calendar_id, title=TitleView(zh=row.title_zh, en=row.title_en))
+            for row in await calendars.listed(session)
+        ],
         **_names(),
         hold_reasons=[
             ReasonView(name=name, title=TitleView(zh=one.zh, en=one.en), owner=one.owner)
@@ -170,7 +180,6 @@ def _names() -> dict[str, list[str]]:
         "audiences": AUDIENCES,
         "queues": QUEUES,
         "moments": MOMENTS,
-        "calendars": CALENDARS,
         "results": [result.value for result in Result],
     }
     return {name: sorted(names) for name, names in found.items()}

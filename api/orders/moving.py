@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from api.dependencies import ClientDep, SessionDep, SettingsDep, requires
+from api.errors import SITUATIONS
 from api.fields import Body, Key, LongText
 from api.idempotency import KeyDep
 from api.inbox.door import asked, note
@@ -26,11 +27,6 @@ from workflows.order.contract import MoveRequest
 router = APIRouter(tags=["orders"])
 Mover = Annotated[Principal, requires(Permission.FLOWS_WRITE)]
 _WAIT: Final = timedelta(seconds=8)
-_REFUSALS: Final = {
-    "order_not_parked": "The order does not stand in an exception lane, or in branches of its flow.",
-    "node_map_incomplete": "Nothing says which node of that version the order goes on at.",
-    "core_step_passed": "There the order could complete without a step that no order completes without.",
-}
 
 
 class MoveBody(Body):
@@ -42,12 +38,13 @@ class MoveBody(Body):
 
 
 class Moved(BaseModel):
-    """The version of its flow that the order goes on in, and the node."""
+    """The version of its flow that the order goes on in, and the node; of branches, the node of each before and now."""
 
     order_no: str
     flow_key: str
     version: int
     node: str
+    branches: dict[str, str]
 
 
 async def _to_move(order_no: Key, caller: Mover, session: SessionDep, settings: SettingsDep) -> Seen:
@@ -56,7 +53,10 @@ async def _to_move(order_no: Key, caller: Mover, session: SessionDep, settings: 
 
 @router.post("/v1/orders/{order_no}/flow", summary="Move a held order to another version of its flow")
 async def move_order(seen: Annotated[Seen, Depends(_to_move)], body: MoveBody, key: KeyDep, client: ClientDep) -> Moved:
-    """It goes on at the node that stands for the one it is held at. 409: it is not held, or may not go on there."""
+    """It goes on at the node that stands for the one it is held at, and in each of its branches likewise.
+
+    409: it is not held, or may not go on there.
+    """
     return await move(seen, client, body, key)
 
 
@@ -68,11 +68,17 @@ async def move(seen: Seen, client: Client | None, body: MoveBody, key: str | Non
     try:
         done = await reached(seen, handle_of(client, seen.order_no), lambda handle: handle.move(request, _WAIT))
     except OrderHasEnded:
-        raise Refused(409, "order_not_parked", _REFUSALS["order_not_parked"]) from None
+        raise _refused("order_not_parked") from None
     except WorkflowUpdateFailedError as failed:
-        code = reason_of(failed)
-        raise Refused(409, code, _REFUSALS.get(code, "The order cannot be moved.")) from None
-    return Moved(order_no=done.order_no, flow_key=flow_key, version=done.version, node=done.node)
+        raise _refused(reason_of(failed)) from None
+    return Moved(
+        order_no=done.order_no, flow_key=flow_key, version=done.version, node=done.node, branches=done.branches
+    )
+
+
+def _refused(code: str) -> Refused:
+    status, title = SITUATIONS.get(code, (409, "The order cannot be moved"))
+    return Refused(status, code, title)
 
 
 async def _request(seen: Seen, body: MoveBody, key: str | None) -> MoveRequest:

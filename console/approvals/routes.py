@@ -56,7 +56,7 @@ async def inbox(
     page: PageDep,
     visitor: Reader,
     session: SnapshotDep,
-    view: Annotated[Literal["mine", "cc", "open", "done"], Query()] = "mine",
+    view: Annotated[Literal["mine", "done", "cc", "open", "ended"], Query()] = "mine",
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     rows = await _rows(session, visitor, view, cursor)
@@ -159,6 +159,8 @@ def _wanted(view: str, visitor: Visitor) -> ApprovalFilter:
     if view == "cc":
         return ApprovalFilter(cc=visitor.caller.actor, latest_first=True)
     if view == "done":
+        return ApprovalFilter(signed_by=visitor.caller.actor, latest_first=True)
+    if view == "ended":
         return ApprovalFilter(assignee=visitor.caller.actor, ended=True, latest_first=True)
     return ApprovalQuery(assignee=ME if view == "mine" else None).wanted(visitor.caller)
 

@@ -15,6 +15,8 @@ from store import flows
 from store.listing import flows as listing
 
 router = APIRouter()
+# An order that stands in branches may need several names said.
+PAIRS = ("", "_2", "_3", "_4")
 Mover = Annotated[Visitor, allowed(Permission.FLOWS_WRITE)]
 
 
@@ -27,10 +29,10 @@ async def move_form(desk: DeskDep, visitor: Mover, order_no: Key) -> Response:
 async def move_order(desk: DeskDep, visitor: Mover, order_no: Key) -> Response:
     """The order goes on in that version; refused, nothing has changed."""
     order, typed = await desk.order(visitor, order_no), await desk.typed()
-    own, there = typed.text("own"), typed.text("there")
+    pairs = [(typed.text(f"own{pair}"), typed.text(f"there{pair}")) for pair in PAIRS]
     wanted = {
         "version": typed.whole("version"),
-        "nodes": {own: there} if own and there else {},
+        "nodes": {own: there for own, there in pairs if own and there},
         "reason": typed.text("reason") or "",
     }
     try:
@@ -47,4 +49,5 @@ async def _form(desk: Desk, visitor: Visitor, order: OrderView, refused: Excepti
         flow, _hash = await flows.get(session, order.flow.key, order.flow.version)
     others = [row.version for row in versions if row.version != order.flow.version]
     theirs = sorted({name for row in versions for name in row.definition["nodes"]})
-    return await desk.form("move.html", visitor, order, refused, versions=others, own=sorted(flow.nodes), theirs=theirs)
+    shown = {"versions": others, "own": sorted(flow.nodes), "theirs": theirs, "pairs": PAIRS}
+    return await desk.form("move.html", visitor, order, refused, **shown)

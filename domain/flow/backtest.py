@@ -12,6 +12,7 @@ from domain.flow.definition import FlowDefinition
 from domain.flow.script import Script
 from domain.flow.simulate import Trial, TriedStep, simulate
 from domain.flow.vocabulary import Facts, FactValue
+from domain.working_calendar import BUILT_IN, Calendars
 
 _SMOOTH = Script()
 _DECISIONS = frozenset({"branch", "set"})
@@ -49,6 +50,7 @@ class ChangedWay:
 class Backtest:
     """Tries orders one by one, and counts. What was worked out for equal facts is not worked out again."""
 
+    calendars: Calendars = field(default_factory=lambda: BUILT_IN)
     orders: int = 0
     undecided: int = 0
     changes: list[ChangedWay] = field(default_factory=list)
@@ -82,7 +84,8 @@ class Backtest:
             names = self._read[flow.fingerprint] = _facts_read(flow)
         key = (flow.fingerprint, *(_hashable(facts.get(name)) for name in names))
         if key not in self._trials:
-            self._trials[key] = simulate(flow, {name: facts[name] for name in names if name in facts}, _SMOOTH)
+            known = {name: facts[name] for name in names if name in facts}
+            self._trials[key] = simulate(flow, known, _SMOOTH, self.calendars)
         return self._trials[key]
 
 

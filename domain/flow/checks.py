@@ -31,7 +31,7 @@ from domain.flow.vocabulary import (
     FactKind,
     compensation_of,
 )
-from domain.working_calendar import CALENDARS
+from domain.working_calendar import BUILT_IN
 
 _NAMES: Mapping[Registry, Collection[str]] = {
     Registry.ACTION: ACTIONS,
@@ -42,7 +42,6 @@ _NAMES: Mapping[Registry, Collection[str]] = {
     Registry.QUEUE: QUEUES,
     Registry.MOMENT: MOMENTS,
     Registry.ROLE: ROLES,
-    Registry.CALENDAR: CALENDARS,
     Registry.HOLD_REASON: HOLD_REASONS,
     Registry.FACT: FACTS,
     Registry.SETTABLE: SETTABLE,
@@ -58,11 +57,16 @@ _FAULTS = {
 _NODE: TypeAdapter[NodeBase] = TypeAdapter(Node)
 
 
-def check_flow(flow: FlowDefinition, library: Library = empty_library) -> tuple[Problem, ...]:
-    """Every problem of the flow, ordered by node; empty when it may be used. `library`: the flows that it calls."""
+def check_flow(
+    flow: FlowDefinition, library: Library = empty_library, calendars: Collection[str] = BUILT_IN.keys()
+) -> tuple[Problem, ...]:
+    """Every problem of the flow, ordered by node; empty when it may be used.
+
+    `library`: the flows that it calls; `calendars`: those that it may name.
+    """
     problems = {*_check_head(flow), *check_parallel(flow.nodes), *check_calls(flow, library)}
     for node_id, node in flow.nodes.items():
-        problems.update(_check_node(node_id, node, flow.nodes))
+        problems.update(_check_node(node_id, node, flow.nodes, calendars))
     problems.update(_check_paths(flow, library))
     return tuple(sorted(problems))
 
@@ -80,22 +84,26 @@ def _check_paths(flow: FlowDefinition, library: Library) -> Iterator[Problem]:
             yield Problem(caller, problem.code, f"{inner}: {problem.detail}" if inner else problem.detail)
 
 
-def check_document(document: object, library: Library = empty_library) -> tuple[Problem, ...]:
+def check_document(
+    document: object, library: Library = empty_library, calendars: Collection[str] = BUILT_IN.keys()
+) -> tuple[Problem, ...]:
     """Every problem of a flow given as plain data.
 
     A fault of form hides none of the faults inside the other nodes; only the paths stay unchecked until the form is
     right.
     """
     try:
-        return check_flow(parse_definition(document), library)
+        return check_flow(parse_definition(document), library, calendars)
     except FlowRefused as refused:
-        return tuple(sorted([*refused.problems, *_check_readable_nodes(document)]))
+        return tuple(sorted([*refused.problems, *_check_readable_nodes(document, calendars)]))
 
 
-def check_yaml(text: str, library: Library = empty_library) -> tuple[Problem, ...]:
+def check_yaml(
+    text: str, library: Library = empty_library, calendars: Collection[str] = BUILT_IN.keys()
+) -> tuple[Problem, ...]:
     """Every problem of a flow given as YAML text."""
     try:
-        return check_document(read_yaml(text), library)
+        return check_document(read_yaml(text), library, calendars)
     except FlowRefused as refused:
         return refused.problems
 
@@ -107,7 +115,7 @@ def require_sound(flow: FlowDefinition, library: Library = empty_library) -> Non
         raise FlowRefused(problems)
 
 
-def _check_readable_nodes(document: object) -> Iterator[Problem]:
+def _check_readable_nodes(document: object, calendars: Collection[str]) -> Iterator[Problem]:
     nodes = document.get("nodes") if isinstance(document, dict) else None
     if not isinstance(nodes, dict):
         return
@@ -116,7 +124,7 @@ def _check_readable_nodes(document: object) -> Iterator[Problem]:
             node = _NODE.validate_python(content)
         except ValidationError:
             continue
-        yield from _check_node(str(node_id)[:64], node, nodes)
+        yield from _check_node(str(node_id)[:64], node, nodes, calendars)
 
 
 def _check_head(flow: FlowDefinition) -> Iterator[Problem]:
@@ -130,10 +138,10 @@ def _check_head(flow: FlowDefinition) -> Iterator[Problem]:
             yield Problem(node_id, "unknown_result", f"result: an order never ends {node.result}")
 
 
-def _check_node(node_id: str, node: NodeBase, nodes: Collection[str]) -> Iterator[Problem]:
+def _check_node(node_id: str, node: NodeBase, nodes: Collection[str], calendars: Collection[str]) -> Iterator[Problem]:
     if "." in node_id:
         yield Problem(node_id, "schema", "a name with a dot belongs to a node of a flow that is called")
-    yield from _check_names(node_id, node, nodes)
+    yield from _check_names(node_id, node, nodes, calendars)
     for field, text in node.conditions():
         yield from _check_condition(node_id, field, text)
     for code, detail in node.faults():
@@ -147,12 +155,13 @@ def _check_node(node_id: str, node: NodeBase, nodes: Collection[str]) -> Iterato
             yield from _check_table(node_id, table)
 
 
-def _check_names(node_id: str, node: NodeBase, nodes: Collection[str]) -> Iterator[Problem]:
+def _check_names(node_id: str, node: NodeBase, nodes: Collection[str], calendars: Collection[str]) -> Iterator[Problem]:
     for link in node.links():
         if link.target not in nodes:
             yield Problem(node_id, "dangling_link", f"{link.field}: there is no node {link.target}")
     for reference in node.references():
-        if reference.name not in _NAMES[reference.registry]:
+        known = calendars if reference.registry is Registry.CALENDAR else _NAMES[reference.registry]
+        if reference.name not in known:
             code = f"unknown_{reference.registry}"
             yield Problem(node_id, code, f"{reference.field}: there is no {reference.registry} {reference.name}")
 

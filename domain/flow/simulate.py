@@ -27,6 +27,7 @@ from domain.flow.script import PLAIN_ORDER, Script, ScriptedEvent
 from domain.flow.structure_nodes import ParallelNode, SetNode
 from domain.flow.vocabulary import FactValue
 from domain.rehearsal import Rehearsal
+from domain.working_calendar import BUILT_IN, Calendars
 
 MAX_STEPS = 1000
 LANE = "exception_lane"
@@ -66,9 +67,11 @@ class Trial:
         return tuple(step.node for step in self.steps)
 
 
-def simulate(flow: FlowDefinition, facts: Mapping[str, FactValue], script: Script) -> Trial:
+def simulate(
+    flow: FlowDefinition, facts: Mapping[str, FactValue], script: Script, calendars: Calendars = BUILT_IN
+) -> Trial:
     """The path of an order with these facts; the same for the same arguments. Facts left out are a plain order's."""
-    trial = _Walk(flow, {**PLAIN_ORDER, **facts, **script.facts}, script)
+    trial = _Walk(flow, {**PLAIN_ORDER, **facts, **script.facts}, script, calendars)
     return trial.walk()
 
 
@@ -88,6 +91,7 @@ class _Walk:
     flow: FlowDefinition
     facts: dict[str, FactValue]
     script: Script
+    calendars: Calendars
     now: timedelta = _NOTHING
     failed_at: str = ""
     visits: dict[str, int] = field(default_factory=dict)
@@ -245,7 +249,8 @@ class _Walk:
 
     def _play(self, node: ApprovalNode, part: Part) -> Rehearsal:
         """The approval as it ends; the clock goes on to that moment."""
-        played = Rehearsal.opened(node, staff_for(self.flow, self.script), self.placed_at + self.now)
+        people, at = staff_for(self.flow, self.script), self.placed_at + self.now
+        played = Rehearsal.opened(node, people, at, calendars=self.calendars)
         part.go_along(played, self.placed_at + self.now)
         while played.is_open:
             ends = played.times.deadline - self.placed_at

@@ -11,23 +11,23 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.access import Principal
 from domain.approval import ApprovalState
 from domain.flow.vocabulary import Role
+from domain.signing import SIGNED
 from models.approval import Approval, ApprovalAssignment, ApprovalCopy
 from store.approvals import IN_ORDER, ApprovalNotFound
 from store.listing.sight import of_orders_in_sight
-
-_SIGNED = ("approved", "rejected", "returned", "abstained")
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFilter:
     """Which approvals a list shows; None: whatever they are. `assignee`: a person who still has to decide, or did;
-    `cc`: one who is told; `ended`: only those that are not open any more."""
+    `signed_by`: one who did, be the approval over or not; `cc`: one who is told; `ended`: only those that are over."""
 
     assignee: str | None = None
     state: str | None = None
     role: str | None = None
     order_no: str | None = None
     cc: str | None = None
+    signed_by: str | None = None
     ended: bool = False
     latest_first: bool = False
 
@@ -37,9 +37,12 @@ class ApprovalFilter:
         if self.ended:
             conditions.append(col(Approval.state) != ApprovalState.OPEN)
         if self.assignee is not None:
-            states = ("asked",) if self.state == "open" else ("asked", *_SIGNED)
+            states = ("asked",) if self.state == "open" else ("asked", *SIGNED)
             asked = col(ApprovalAssignment.state).in_(states)
             conditions.append(_assigned(col(ApprovalAssignment.person_id) == self.assignee, asked))
+        if self.signed_by is not None:
+            signed = col(ApprovalAssignment.state).in_(SIGNED)
+            conditions.append(_assigned(col(ApprovalAssignment.person_id) == self.signed_by, signed))
         if self.cc is not None:
             conditions.append(_told(self.cc))
         if self.role is not None:

@@ -27,6 +27,16 @@ def test_every_problem_is_named_on_its_node(tmp_path: Path) -> None:
     ]
 
 
+def test_own_calendar_has_to_be_named(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    text = NORMAL.with_name("normal_big.yaml").read_text(encoding="utf-8")
+    own.write_text(text.replace("cn-default", "berlin"), encoding="utf-8")
+    refused = CliRunner().invoke(app, ["flow", "validate", str(own), "--json"])
+    assert [(one["node"], one["code"]) for one in json.loads(refused.output)] == [("review", "unknown_calendar")]
+    known = CliRunner().invoke(app, ["flow", "validate", str(own), "--calendar", "berlin"])
+    assert (known.exit_code, known.output) == (0, "own.yaml: nothing is wrong\n")
+
+
 def test_publishing_needs_an_api(tmp_path: Path) -> None:
     asked = ["flow", "publish", str(NORMAL), "--reason", "try", "--data", str(tmp_path / "none")]
     done = CliRunner().invoke(app, asked)

@@ -11,6 +11,8 @@ from tests.console.conftest import Visit
 
 _WORDS = text("SELECT inbox_id, body FROM inbox_messages WHERE kind = 'approval.decided' ORDER BY inbox_id")
 
+VIEWS = ("mine", "done", "cc", "open", "ended")
+
 
 @pytest.fixture
 def at_hand(api: Api) -> AtHand:
@@ -51,12 +53,26 @@ async def test_whoever_is_asked_finds_it_and_decides(api: Api, visit: Visit, at_
 async def test_what_has_ended_is_found_again_however_it_ended(api: Api, visit: Visit, at_hand: AtHand) -> None:
     approval_id = await at_hand.open()
     browser = await visit("gm").log_in()
-    assert approval_id not in (await browser.get("/approvals?view=done")).text
+    for view in ("done", "ended"):
+        assert approval_id not in (await browser.get(f"/approvals?view={view}")).text
     await browser.post(f"/approvals/{approval_id}", action="reject", comment="too much")
     assert await at_hand.hear(await _latest(api)) == "effective"
-    done = await browser.get("/approvals?view=done")
-    assert ("Rejected" in done.text, approval_id in done.text) == (True, True)
-    assert approval_id not in (await (await visit("finance").log_in()).get("/approvals?view=done")).text
+    other = await visit("finance").log_in()
+    for view in ("done", "ended"):
+        found = await browser.get(f"/approvals?view={view}")
+        assert ("Rejected" in found.text, approval_id in found.text) == (True, True)
+        assert approval_id not in (await other.get(f"/approvals?view={view}")).text
+
+
+async def test_what_one_has_said_is_found_while_others_still_have_to(api: Api, visit: Visit, at_hand: AtHand) -> None:
+    approval_id = await at_hand.open(mode="all", assignees=[{"user": "gm"}, {"user": "ceo"}])
+    browser, other = await visit("gm").log_in(), await visit("ceo").log_in()
+    await browser.post(f"/approvals/{approval_id}", action="approve")
+    assert await at_hand.hear(await _latest(api)) == "effective"
+    shown = {view: approval_id in (await browser.get(f"/approvals?view={view}")).text for view in VIEWS}
+    assert shown == {"mine": False, "done": True, "cc": False, "open": True, "ended": False}
+    theirs = {view: approval_id in (await other.get(f"/approvals?view={view}")).text for view in VIEWS}
+    assert theirs == {"mine": True, "done": False, "cc": False, "open": True, "ended": False}
 
 
 async def test_rejecting_takes_a_comment_and_others_take_no_part(api: Api, visit: Visit, at_hand: AtHand) -> None:

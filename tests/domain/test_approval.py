@@ -20,6 +20,7 @@ from domain.approval import (
 )
 from domain.flow.approval_node import Mode
 from domain.signing import Assignment, Standing, judge
+from domain.working_calendar import BUILT_IN
 from tests.factories.approvals import gm_approval
 
 CASE = Case("sally", frozenset({"sally"}))
@@ -191,16 +192,16 @@ def test_word_counts_on_the_highest_level_that_asks_the_person() -> None:
 
 def test_reminders_count_from_the_beginning_or_back_from_the_end() -> None:
     start = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
-    times = schedule(gm_approval(remind=["-PT5M", "PT10M", "PT25M"]), 0, start)
+    times = schedule(gm_approval(remind=["-PT5M", "PT10M", "PT25M"]), 0, start, BUILT_IN)
     assert [(moment - start) / timedelta(minutes=1) for moment in times.reminders] == [10, 25]
     assert times.deadline == start + timedelta(minutes=30)
-    assert schedule(gm_approval(), 2, start).deadline == start + timedelta(hours=1)
+    assert schedule(gm_approval(), 2, start, BUILT_IN).deadline == start + timedelta(hours=1)
 
 
 def test_reminders_and_deadline_go_by_the_working_calendar() -> None:
     evening = datetime(2026, 11, 27, 9, 50, tzinfo=UTC)  # Friday 17:50 in Shanghai
     hours = {"calendar": {"kind": "working_hours", "id": "cn-default"}, "remind": ["PT5M", "-PT15M"]}
-    times = schedule(gm_approval(**hours), 0, evening)
+    times = schedule(gm_approval(**hours), 0, evening, BUILT_IN)
     monday = datetime(2026, 11, 30, 1, 0, tzinfo=UTC)
     assert times.reminders == (evening + timedelta(minutes=5), monday + timedelta(minutes=5))
     assert times.deadline == monday + timedelta(minutes=20)

@@ -107,7 +107,8 @@ class Asking(RuleBasedStateMachine):
         if not self.failed:
             self.failed = True
             story = encode_failure(current_build_context().data.choices).decode()
-            self.system.told.append("\n".join([failure, *self.asked, f"ORDERFLOW_FAULT_STORY={story}"]))
+            again = f"ORDERFLOW_FAULT_STORY={type(self).__name__}:{story}"
+            self.system.told.append("\n".join([failure, *self.asked, again]))
 
     def shown(self, order: Order) -> View:
         view: View = self.ask("GET", f"/v1/orders/{order.order_no}", None, 200).json()

@@ -11,9 +11,25 @@ from flows import builtin_flows
 IMPATIENT: Final = "impatient"
 ASKED: Final = "asked"
 ASKED_BRIEFLY: Final = "asked-briefly"
+# Of these, three people decide together: each in turn, all of them, so many, or a share of those who do not abstain.
+SEVERAL: Final[dict[str, Any]] = {
+    "in-turn": "sequence",
+    "all-of-them": "all",
+    "voted": {"vote": 2},
+    "voted-by-share": {"vote": 0.6},
+}
+BRIEFLY: Final = "-briefly"
 PRESOLD_BRIEFLY: Final = "presold-briefly"
 
 Document = dict[str, Any]
+
+
+def _key(store: str) -> str:
+    return store.replace("-", "_")
+
+
+ASKING: Final = [_key(store) for one in (ASKED, *SEVERAL) for store in (one, f"{one}{BRIEFLY}")]
+"""The flows whose orders are not accepted before people have agreed."""
 
 
 def bench_flows() -> list[FlowDefinition]:
@@ -23,8 +39,27 @@ def bench_flows() -> list[FlowDefinition]:
         _of_store(IMPATIENT, "normal", lambda nodes: nodes["pay"].update(timeout="PT1S", remind=[])),
         _of_store(ASKED, "normal_big", lambda _: None),
         _of_store(ASKED_BRIEFLY, "normal_big", _hurry_people),
+        *(_of_store(store, "normal_big", _ask_several(mode)) for store, mode in SEVERAL.items()),
+        *(
+            _of_store(f"{store}{BRIEFLY}", "normal_big", _ask_several(mode, briefly=True))
+            for store, mode in SEVERAL.items()
+        ),
         _of_store(PRESOLD_BRIEFLY, "presale", lambda nodes: nodes["deposit"].update(timeout="PT1S", remind=[])),
     ]
+
+
+def _ask_several(mode: Any, *, briefly: bool = False) -> Callable[[Document], None]:
+    """Three people are asked before the order is accepted, and by the same rule finance and the ceo after it."""
+
+    def change(nodes: Document) -> None:
+        nodes["gm"].update(mode=mode, assignees=[{"role": role} for role in ("manager", "gm", "finance")])
+        nodes["review"].update(
+            mode=mode, assignees=[{"role": role} for role in ("finance", "ceo")], cc=[{"role": "gm"}]
+        )
+        if briefly:
+            _hurry_people(nodes)
+
+    return change
 
 
 def _hurry_people(nodes: Document) -> None:
@@ -41,7 +76,7 @@ def _of_store(store: str, like: str, change: Callable[[Document], None]) -> Flow
     document = next(flow for flow in builtin_flows() if flow.key == like).model_dump(
         mode="json", by_alias=True, exclude_none=True
     )
-    document |= {"key": store.replace("-", "_"), "version": 1}
+    document |= {"key": _key(store), "version": 1}
     document["match"] = {"priority": 900, "when": f'order.store == "{store}"'}
     change(document["nodes"])
     return parse_definition(document)

@@ -8,8 +8,10 @@ from hypothesis.stateful import precondition, rule
 from tests.factories.sales import PRICE
 from tests.faults.asking import Order, View
 from tests.faults.bench import EVERYBODY, PEOPLE
-from tests.faults.story import DRAWN, MOST_ORDERS, ORDERS, Story, asked_people
+from tests.faults.story import KIND, MOST_ORDERS, ORDERS, Story, asked_people
 
+# What a person says to an approval is heard, or refused as it stands by then.
+SAID = (200, 202, 403, 404, 409, 422)
 MAYBE_AWAY = (200, 201, 202, 409, 503)
 some_orders = precondition(lambda self: self.orders)
 
@@ -18,8 +20,8 @@ class Buying(Story):
     """Channels and payers."""
 
     @precondition(lambda self: len(self.orders) < MOST_ORDERS)
-    @rule(quantity=st.integers(1, 3), kind=st.sampled_from(DRAWN))
-    def place(self, quantity: int, kind: str) -> None:
+    @rule(quantity=st.integers(1, 3), kind=KIND)
+    def place(self, quantity: int, kind: int) -> None:
         self.order_of(quantity, kind)
 
     @some_orders
@@ -106,6 +108,10 @@ class Sending(Story):
                 self.system.heal()
                 self.system.faults.share = share
 
+
+class Losing(Story):
+    """What befalls all orders at once, and a look at them at rest."""
+
     @precondition(lambda self: self.orders and not self.lost)
     @rule()
     def lose_and_recover(self) -> None:
@@ -128,7 +134,7 @@ class Deciding(Story):
     @rule(
         at=ORDERS,
         who=st.sampled_from(["asked", "asked", "asked", "not asked", "submitter"]),
-        decision=st.sampled_from(["approve", "approve", "approve", "reject"]),
+        decision=st.sampled_from(["approve", "approve", "approve", "approve", "reject", "abstain"]),
         twice=st.booleans(),
     )
     def decide(self, at: int, who: str, decision: str, twice: bool) -> None:
@@ -136,14 +142,15 @@ class Deciding(Story):
             return
         approval = found[1][0]
         asked = asked_people(approval)
-        others = sorted(PEOPLE.keys() - set(asked))
+        # Who has spoken and says the same again is answered as the first time.
+        others = sorted(PEOPLE.keys() - {one["person_id"] for one in approval["assignees"]})
         if who == "asked" and asked:
             self._decide_as_asked(approval, asked, decision, twice=twice)
         elif who == "submitter" or not others:
             self.decided(approval, EVERYBODY, decision, 403, 409)
         else:
-            # Its level may have ended meanwhile: then they may be asked by now.
-            allowed = (202, 403, 409) if self._moves_on_soon(approval) else (403, 409)
+            # Whom nothing names sees nothing of it. Its level may have ended meanwhile: then they may be asked by now.
+            allowed = (202, 403, 404, 409) if self._moves_on_soon(approval) else (403, 404, 409)
             self.decided(approval, others[0], decision, *allowed)
 
     def _decide_as_asked(self, approval: View, asked: list[str], decision: str, *, twice: bool) -> None:
@@ -155,6 +162,42 @@ class Deciding(Story):
 
     def _moves_on_soon(self, approval: View) -> bool:
         return bool(approval["seconds_left"] is None or approval["seconds_left"] < 10)
+
+    @some_orders
+    @rule(
+        at=ORDERS,
+        person=st.sampled_from(sorted(PEOPLE)),
+        where=st.sampled_from(["before", "after", "beside"]),
+        keeper=st.booleans(),
+    )
+    def add_signer(self, at: int, person: str, where: str, keeper: bool) -> None:
+        """By who is asked, or by operations next to somebody who is to decide, whoever that is by then."""
+        if not (found := self.first(at, self.open_approvals)):
+            return
+        approval = found[1][0]
+        silent = [one["person_id"] for one in approval["assignees"] if one["state"] in ("asked", "waiting")]
+        wish = {"person": person, "where": where, "reason": "they know the buyer"}
+        by = EVERYBODY if keeper or not silent else silent[0]
+        wish |= {"of": silent[-1]} if by == EVERYBODY and silent else {}
+        answer = self.ask("POST", f"/v1/approvals/{approval['approval_id']}/signers", wish, *SAID, by=by)
+        self.seen[f"signer added {answer.status_code}"] += 1
+
+    @some_orders
+    @rule(at=ORDERS, person=st.sampled_from(sorted(PEOPLE)), keeper=st.booleans())
+    def remove_signer(self, at: int, person: str, keeper: bool) -> None:
+        if found := self.first(at, self.open_approvals):
+            approval = found[1][0]
+            added = [one for one in approval["assignees"] if one["added_by"] is not None]
+            leaves, adder = (added[0]["person_id"], added[0]["added_by"]) if added else (person, EVERYBODY)
+            path = f"/v1/approvals/{approval['approval_id']}/signers/{leaves}/remove"
+            answer = self.ask("POST", path, {"reason": "not needed"}, *SAID, by=EVERYBODY if keeper else adder)
+            self.seen[f"signer removed {answer.status_code}"] += 1
+
+    @some_orders
+    @rule(at=ORDERS, person=st.sampled_from(sorted(PEOPLE)))
+    def copy_to(self, at: int, person: str) -> None:
+        if found := self.first(at, self.open_approvals):
+            self.ask("POST", f"/v1/approvals/{found[1][0]['approval_id']}/cc", {"to": person}, *SAID)
 
     @some_orders
     @rule(at=ORDERS, what=st.sampled_from(["withdraw", "transfer"]))

@@ -1,9 +1,9 @@
 """A story that a state machine tells: a few orders of the same goods, and everything one can ask of them over HTTP."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import httpx
 from hypothesis import note
@@ -14,7 +14,7 @@ from store import orders as order_rows
 from store import refunding
 from tests.factories.sales import PRICE, a_sale
 from tests.faults.asking import Asking, Order, View
-from tests.faults.bench_flows import ASKED, ASKED_BRIEFLY, IMPATIENT, PRESOLD_BRIEFLY
+from tests.faults.bench_flows import ASKED, ASKED_BRIEFLY, BRIEFLY, IMPATIENT, PRESOLD_BRIEFLY, SEVERAL
 from tests.faults.invariants import wrong_at_rest
 
 MOST_ORDERS: Final = 3
@@ -33,6 +33,10 @@ def _presale(quantity: int, opens_in: float, closes_in: float, *, refundable: bo
     return {"type": "presale", "payment": terms | window | {"deposit_minor": quantity * PRICE * 3 // 10}}
 
 
+def _of_store(store: str) -> Callable[[int], View]:
+    return lambda _units: {"store": store}
+
+
 KINDS: Final[dict[str, Callable[[int], View]]] = {
     "prepaid": lambda _: {},
     "impatient": lambda _: {"store": IMPATIENT},
@@ -45,10 +49,14 @@ KINDS: Final[dict[str, Callable[[int], View]]] = {
     "presale, balance soon": lambda units: _presale(units, 0.3, 1.2),
     "presale, refundable": lambda units: _presale(units, 0.1, 0.8, refundable=True),
     "presale, deposit soon": lambda units: _presale(units, 600, 3_600) | {"store": PRESOLD_BRIEFLY},
+    **{store: _of_store(store) for name in SEVERAL for store in (name, f"{name}{BRIEFLY}")},
 }
 """What an order of so many units is told beside its line."""
 # Most orders are prepaid.
-DRAWN: Final = ["prepaid"] * 5 + sorted(KINDS.keys() - {"prepaid"})
+OF_ALL_KINDS: Final = ["prepaid"] * 5 + sorted(KINDS.keys() - {"prepaid"})
+# Of these, several people decide together.
+OF_SEVERAL: Final = [store for name in SEVERAL for store in (name, f"{name}{BRIEFLY}")]
+KIND = st.integers(0, 59)
 
 
 def asked_people(approval: View) -> list[str]:
@@ -59,15 +67,17 @@ def asked_people(approval: View) -> list[str]:
 class Story(Asking):
     """One story: up to three orders of the same goods. The rules are what channels, payers, carriers and people do."""
 
+    drawn: ClassVar[Sequence[str]] = OF_ALL_KINDS
+
     @initialize(
         seed=st.integers(0, 2**32),
         share=st.sampled_from([0.0, 0.1, 0.3, 0.5]),
         units=st.integers(0, 8),
-        kind=st.sampled_from(DRAWN),
+        kind=KIND,
         far=st.sampled_from([0, 0, 0, 1, 2, 3, 4]),
         undelivered=st.sampled_from(["cancel", "resend"]),
     )
-    def begin(self, seed: int, share: float, units: int, kind: str, far: int, undelivered: str) -> None:
+    def begin(self, seed: int, share: float, units: int, kind: int, far: int, undelivered: str) -> None:
         self.undelivered = undelivered
         note(f"faults: seed {seed}, share {share}")
         self.system.faults.chance, self.system.faults.share = random.Random(seed), share
@@ -80,8 +90,9 @@ class Story(Asking):
             self.do(self.system.settle(self.order_nos))
             self.take_further(self.orders[0])
 
-    def order_of(self, quantity: int, kind: str) -> None:
+    def order_of(self, quantity: int, drawn: int) -> None:
         """Afterwards one more order has been placed."""
+        kind = self.drawn[drawn % len(self.drawn)]
         said = {"customer": {"id": self.customer}} | KINDS[kind](quantity)
         body = a_sale(self.sku, quantity, **said)
         answer = self.ask("POST", "/v1/orders", body, 202)
@@ -125,7 +136,7 @@ class Story(Asking):
         """Whether the order, or a return of it, is still open; if so, it gets what it lacks."""
         shown = self.shown(order)
         for approval in self.open_approvals(order):
-            for person in asked_people(approval)[:1]:
+            for person in asked_people(approval):
                 self.decided(approval, person, "approve", 200, 202, 403, 409)
         for return_no in order.returns:
             self._finish_return(order, shown, return_no)

@@ -152,11 +152,12 @@ class MoveRequest:
 
 @dataclass(frozen=True)
 class MoveResult:
-    """The version that the order goes on in, and where."""
+    """The version that the order goes on in, and where; of branches, from which node to which each has gone over."""
 
     order_no: str
     version: int
     node: str
+    branches: dict[str, str] = field(default_factory=dict)
 
 
 # How a fact of each inbox kind reaches the workflow.

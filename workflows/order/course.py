@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.orders import HoldInput, OrderActivities, ResolveInput, WaitInput, WaitResult
     from activities.step import Step, StepResult
     from domain.flow.definition import FlowDefinition, FlowSnapshot
+    from domain.flow.moving import Place
     from domain.flow.nodes import ActionNode, WaitNode
     from domain.flow.vocabulary import HOLD_REASONS
     from domain.flow.words import said, title_of
@@ -201,9 +202,10 @@ class Course:
         self.tell("changed: begins anew")
         self.show(search_attributes.HOLD.value_set([]), search_attributes.WAITING_FOR.value_unset())
 
-    def move_to(self, flow: FlowSnapshot) -> None:
-        """Afterwards the order follows this flow; where it goes on is for whoever holds it to say."""
+    def move_to(self, flow: FlowSnapshot, place: Place) -> None:
+        """Afterwards the order follows this flow, its branches from their places on; the rest is for its lane to do."""
         self.order, self.flow = replace(self.order, flow=flow), flow.flow
+        self.branches = {place.node: dict(place.branches)} if place.branches else {}
         self.tell(f"moved to version {flow.flow.version}")
 
     async def local(self, method: Callable[[Any, Payload], Any], payload: Payload, summary: str) -> Any:

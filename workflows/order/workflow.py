@@ -11,7 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.lane import HoldOrderInput, LaneActivities
     from activities.moving import MoveActivities, MoveInput
     from activities.orders import CancelInput, OrderActivities
-    from domain.flow.moving import core_step_passed, place_in
+    from domain.errors import DomainError
+    from domain.flow.moving import Parked, place_in
     from domain.flow.nodes import Choice, ExceptionNode
     from domain.order import Standing, has_ended
 
@@ -295,26 +296,35 @@ class OrderWorkflow(HearsFacts):
 
     @workflow.update(description="Go on in another version of the flow")
     async def move_order(self, request: MoveRequest) -> MoveResult:
-        course, flow = self._course, request.flow.flow
-        left = course.trouble.node if course.trouble else course.at
-        entered = place_in(flow, left, request.nodes) or flow.start
-        move = MoveInput(course.order_no, flow.version, left, entered, request.actor, request.inbox_id)
+        course, version = self._course, request.flow.flow.version
+        parked = self._parked()
+        place = place_in(request.flow.flow, parked, request.nodes, course.standing)
+        tokens = dict(place.tokens)
+        move = MoveInput(
+            course.order_no, version, parked.node, place.node, request.actor, request.inbox_id, branches=tokens
+        )
         course.saw(await course.local(MoveActivities.move_order, move, "Move to another version of the flow"))
-        course.move_to(request.flow)
-        course.resolution = ResolveRequest(request.request_id, request.actor, Choice.JUMP, request.inbox_id, entered)
+        course.move_to(request.flow, place)
+        course.resolution = ResolveRequest(request.request_id, request.actor, Choice.JUMP, request.inbox_id, place.node)
         await workflow.wait_condition(lambda: course.resolution is None)
-        return MoveResult(course.order_no, flow.version, entered)
+        return MoveResult(course.order_no, version, place.node, tokens)
 
     @move_order.validator
     def _may_move(self, request: MoveRequest) -> None:
-        course, flow = self._course, request.flow.flow
-        if not course.held or course.resolution is not None or course.unwinding or course.branches:
+        course, parked = self._course, self._parked()
+        # Branches stand still once their parallel node has led to a lane.
+        stray = course.branches.keys() - {parked.node}
+        if not course.held or course.resolution is not None or course.unwinding or stray:
             raise ApplicationError("order_not_parked", type="order_not_parked", non_retryable=True)
-        entered = place_in(flow, course.trouble.node if course.trouble else course.at, request.nodes)
-        if entered is None or flow.key != course.flow.key:
-            raise ApplicationError("node_map_incomplete", type="node_map_incomplete", non_retryable=True)
-        if core_step_passed(flow, entered, course.standing) is not None:
-            raise ApplicationError("core_step_passed", type="core_step_passed", non_retryable=True)
+        try:
+            place_in(request.flow.flow, parked, request.nodes, course.standing)
+        except DomainError as refused:
+            raise ApplicationError(refused.code, type=refused.code, non_retryable=True) from None
+
+    def _parked(self) -> Parked:
+        course = self._course
+        node = course.trouble.node if course.trouble else course.at
+        return Parked(course.flow, node, dict(course.branches.get(node, {})))
 
     @workflow.query(description="How the order stands")
     def state(self) -> Standing:

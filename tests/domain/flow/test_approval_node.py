@@ -12,6 +12,7 @@ from domain.flow.checks import check_document
 from domain.flow.document import parse_definition
 from domain.flow.problems import FlowRefused
 from domain.flow.staffing import Staff, unstaffed
+from domain.working_calendar import BUILT_IN
 from tests.factories.flows import Document, sound_document
 
 WORK = {"kind": "working_hours", "id": "cn-default"}
@@ -113,7 +114,7 @@ def test_level_goes_by_its_own_calendar_where_it_has_one() -> None:
     assert isinstance(node, ApprovalNode)
     friday = datetime(2026, 11, 27, 9, 50, tzinfo=UTC)  # 17:50 in Shanghai
     monday = datetime(2026, 11, 30, 1, 20, tzinfo=UTC)
-    ends = [schedule(node, level, friday).deadline for level in range(3)]
+    ends = [schedule(node, level, friday, BUILT_IN).deadline for level in range(3)]
     assert ends == [monday, monday, friday + timedelta(minutes=30)]
 
 
