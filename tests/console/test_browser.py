@@ -14,9 +14,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from cli.importing.orders import COLUMNS
 from cli.local_stack.children import wait_until
 from cli.password import LOGINS
+from importing.orders import COLUMNS
 from tests.factories.requests import a_line, an_order
 from tests.fakes.chromium import Visitor, chromium
 from tests.fakes.live_stack import live_stack, settings_of
