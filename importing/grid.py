@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from importing.survey import LARGEST_FILE, MOST_COLUMNS, MOST_ROWS, is_old_workbook, is_workbook
-from importing.table import NO_CSV, UnusableFile, decoded
+from importing.table import NO_CSV, UnusableFile, decoded, numbered
 
 _DELIMITERS: Final = ",;\t"
 
@@ -77,14 +77,8 @@ def _csv_lines(raw: bytes, name: str) -> Iterator[Line]:
     first = text.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number = 0
-    while True:
-        number += 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
+    for number, cells in numbered(reader, 1):
+        if cells is None:
             yield Line(number, (), problem=NO_CSV)
             continue
         if number > MOST_ROWS:

@@ -23,6 +23,7 @@ _LARGEST_SIDE_PART: Final = 12 * 1024 * 1024
 """Of what is held in memory whole while a sheet is read: texts that cells share, and their styles."""
 _MOST_PARTS: Final = 300
 _MOST_ELEMENTS: Final = 1_000_000
+_MOST_ROW_ELEMENTS: Final = 5 * MOST_ROWS
 _MOST_MERGED: Final = 20_000
 _CHUNK: Final = 256 * 1024
 _ENTRY: Final = b"PK\x01\x02"
@@ -92,28 +93,44 @@ def _check_sizes(parts: zipfile.ZipFile, name: str) -> None:
 
 def _scanned(parts: zipfile.ZipFile, name: str) -> dict[str, SheetForm]:
     found: dict[str, SheetForm] = {}
+    titles: dict[str, str] = {}
     elements = 0
-    for part in parts.namelist():
-        if not part.endswith(_SCANNED):
-            continue
-        scan = _Scan(name, part, elements)
+    # Sheets last: what is wrong with one is told with what it is called, which other parts say.
+    for part in sorted(filter(_is_scanned, parts.namelist()), key=_order):
+        scan = _Scan(name, part, titles.get(part, part.rpartition("/")[2].removesuffix(".xml")), elements)
         with parts.open(part) as stream:
             while chunk := stream.read(_CHUNK):
                 scan.parser.Parse(chunk, False)
         scan.parser.Parse(b"", True)
         elements = scan.elements
+        titles |= _titles(scan, titles)
         if _SHEETS in part and part.endswith(".xml"):
             found[part] = scan.form
     return found
 
 
+def _is_scanned(part: str) -> bool:
+    return part.endswith(_SCANNED)
+
+
+def _order(part: str) -> int:
+    return 2 if _SHEETS in part else 1 if part.endswith(".rels") else 0
+
+
+def _titles(scan: "_Scan", so_far: Mapping[str, str]) -> dict[str, str]:
+    """What sheets are called, first by the ids of their parts and then, where these are told, by their paths."""
+    paths = {f"xl/{target.removeprefix('/xl/')}": so_far.get(name, "") for name, target in scan.targets.items()}
+    return {**scan.sheets, **{path: title for path, title in paths.items() if title}}
+
+
 class _Scan:
     """One part on its way through the parser, which expands nothing that the part itself defines."""
 
-    def __init__(self, name: str, part: str, elements: int) -> None:
+    def __init__(self, name: str, part: str, called: str, elements: int) -> None:
         self.form, self.elements = SheetForm(), elements
-        self._name, self._part = name, part
-        self._row, self._column = 0, 0
+        self.sheets, self.targets = dict[str, str](), dict[str, str]()
+        self._name, self._part = name, called
+        self._rows, self._row, self._column = 0, 0, 0
         self.parser = expat.ParserCreate()
         self.parser.StartDoctypeDeclHandler = self._doctype
         self.parser.StartElementHandler = self._sheet_element if _SHEETS in part else self._other_element
@@ -121,12 +138,14 @@ class _Scan:
     def _doctype(self, *_told: object) -> None:
         raise UnusableFile("{file}: {part} defines entities, as no workbook does", file=self._name, part=self._part)
 
-    def _other_element(self, _tag: str, _attributes: Mapping[str, str]) -> None:
+    def _other_element(self, tag: str, attributes: Mapping[str, str]) -> None:
         self.elements += 1
+        if tag == "sheet":
+            self.sheets[attributes.get("r:id", "")] = attributes.get("name", "")[:60]
+        elif tag == "Relationship":
+            self.targets[attributes.get("Id", "")] = attributes.get("Target", "")
         if self.elements > _MOST_ELEMENTS:
-            raise UnusableFile(
-                "{file}: too many cells, even if they are empty; copy the rows into a new workbook", file=self._name
-            )
+            raise self._too_many()
 
     def _sheet_element(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._other_element(tag, attributes)
@@ -146,6 +165,9 @@ class _Scan:
         told = attributes.get("r", "")
         self._row = int(told) if told.isascii() and told.isdecimal() and len(told) < 8 else self._row + 1
         self._column = 0
+        self._rows += 1
+        if self._rows > _MOST_ROW_ELEMENTS:
+            raise self._too_many()
         if attributes.get("hidden") in ("1", "true"):
             self.form.hidden.add(self._row)
 
@@ -171,8 +193,12 @@ class _Scan:
         if len(self.form.merged) > _MOST_MERGED:
             raise UnusableFile("{file}: {part} has too many merged cells", file=self._name, part=self._part)
 
+    def _too_many(self) -> UnusableFile:
+        words = "{file}: too many cells, even if they are empty; copy the rows into a new workbook"
+        return UnusableFile(words, file=self._name)
+
     def _said(self, most: int) -> dict[str, object]:
-        return {"file": self._name, "part": self._part.rpartition("/")[2].removesuffix(".xml"), "most": most}
+        return {"file": self._name, "part": self._part, "most": most}
 
 
 def column_number(letters: str) -> int:

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final
 
 _ENCODINGS: Final = ("utf-8-sig", "gb18030")
@@ -108,18 +109,22 @@ def shown(text: str) -> str:
 
 
 def _rows(reader: Iterator[list[str]], header: Sequence[str]) -> Iterator[Row]:
-    number = 1
-    while True:
-        number += 1
+    for number, cells in numbered(reader, 2):
+        if cells is None:
+            yield Row(number, {}, (Problem(number, None, MALFORMED, NO_CSV),), damaged=True)
+        elif any(cell.strip() for cell in cells):
+            yield _row(number, cells, header)
+
+
+def numbered(reader: Iterator[list[str]], first: int) -> Iterator[tuple[int, list[str] | None]]:
+    """Every row of CSV with its number; None where it is not CSV, which spoils no other row."""
+    for number in count(first):
         try:
-            cells = next(reader)
+            yield number, next(reader)
         except StopIteration:
             return
         except csv.Error:
-            yield Row(number, {}, (Problem(number, None, MALFORMED, NO_CSV),), damaged=True)
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _row(number, cells, header)
+            yield number, None
 
 
 def _row(number: int, cells: Sequence[str], header: Sequence[str]) -> Row:

@@ -48,7 +48,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "too large once it is unpacked",
     ),
     "a million empty rows": (lambda: with_sheet(rows(1_048_576, "")), "too many cells, even if they are empty"),
-    "a million rows": (lambda: with_sheet(rows(20_000)), "sheet1 has more than 10000 rows"),
+    "a million rows": (lambda: with_sheet(rows(20_000)), "订单 has more than 10000 rows"),
     "one cell far below": (
         lambda: with_sheet(HEAD + '<row r="1048576"><c r="A1048576"><v>1</v></c></row>' + TAIL),
         "more than 10000 rows",
