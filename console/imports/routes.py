@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 from api.dependencies import KeysDep, SessionDep
 from api.fields import Key
 from api.orders.intake import IntakeDep
+from api.turnstile import end_turn
 from console.guard import HOME, Visitor, allowed
 from console.imports.placing import Placing, Placings
 from console.imports.sight import complaint, complaints, outlooks, totals
@@ -81,6 +82,7 @@ async def bring_file(request: Request, page: PageDep, visitor: Placer, session: 
         return await _list(page, visitor, session, "Choose a file.")
     name, raw = sent.filename.replace("\\", "/").rpartition("/")[2][-200:], await sent.read(LARGEST_FILE + 1)
     choice = Choice(time_zone=await entities.time_zone(session, ENTITY))
+    await _let_go(session)
     try:
         brought = _brought(raw, choice, await read_apart(raw, name, choice))
     except UnusableFile as unusable:
@@ -116,8 +118,7 @@ async def choose_columns(
     """The file is read again as was chosen."""
     row = await imports.find(session, import_id)
     raw, name = imports.file_of(row, keys), row.file_name
-    # No connection is held while another process reads.
-    await session.rollback()
+    await _let_go(session)
     choice = _choice({name: str(value) for name, value in (await request.form()).items()})
     try:
         brought = _brought(raw, choice, await read_apart(raw, name, choice))
@@ -223,6 +224,12 @@ def _told(reading: Reading | None, one: ImportedOrder, chinese: bool) -> Sequenc
     if reading is None:
         return []
     return [complaint(reading, one.called, Problem(**problem), chinese) for problem in one.problems]
+
+
+async def _let_go(session: AsyncSession) -> None:
+    """Afterwards no connection is held, and no turn taken, while another process reads."""
+    await session.commit()
+    end_turn()
 
 
 def _brought(raw: bytes, choice: Choice, reading: Reading) -> Brought:
