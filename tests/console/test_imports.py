@@ -6,10 +6,14 @@ import re
 from typing import Any
 
 import httpx
+import pytest
 from openpyxl import load_workbook
 from sqlmodel import col, select
 
+from console.imports import routes
 from domain.order_number import order_number
+from importing.apart import read_apart
+from importing.reading import Choice, Reading
 from models.importing import OrderImport
 from models.order import Order
 from runtime.keyring import KeyRing
@@ -156,6 +160,22 @@ async def test_a_file_that_cannot_be_read_is_refused_in_words_and_kept_nowhere(a
         answer = await bring(browser, raw, "<i>x.xlsx")
         assert (answer.status_code, words in answer.text, "<i>x" in answer.text) == (422, True, False)
     assert await counts(api.database) == before
+
+
+async def test_no_connection_is_held_while_a_file_is_read(
+    api: Api, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    async def watched(raw: bytes, name: str, choice: Choice) -> Reading:
+        held.append(api.app.state.engine.pool.checkedout())
+        return await read_apart(raw, name, choice)
+
+    monkeypatch.setattr(routes, "read_apart", watched)
+    browser = await visit("sales").log_in()
+    shown = await bring(browser, a_workbook(a_row()))
+    await browser.post(_path(shown, "/columns"), sheet="订单", sheet_before="", time_zone="UTC")
+    assert held == [0, 0]
 
 
 async def test_whoever_may_not_place_orders_neither_sees_nor_brings_files(api: Api, visit: Visit) -> None:
