@@ -11,7 +11,7 @@ import select
 import socket
 import time
 from asyncio import TimerHandle, get_running_loop
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
@@ -35,9 +35,18 @@ ANSWER_TIMEOUT_S = 30.0
 _LATELY_S = 1.0
 _BEGIN_TIMEOUT_S = 1.5
 
+_HEAVY = 64 * 1024
+
 ROUND_TRIPS = Counter("orderflow_sql_round_trips", "How often this process has waited for PostgreSQL")
 
 T = TypeVar("T")
+
+
+def _is_heavy(params: Any) -> bool:
+    """Whether the values of a statement are more than a socket takes at once, or may be."""
+    values = params.values() if isinstance(params, Mapping) else params or ()
+    bare = (getattr(value, "obj", value) for value in values)
+    return sum(len(value) for value in bare if isinstance(value, bytes | str)) > _HEAVY
 
 
 class _Cursor(psycopg.AsyncCursor[Any]):
@@ -56,7 +65,7 @@ class _Cursor(psycopg.AsyncCursor[Any]):
         last = ours.take_last()
         if ours.has_begun and not ours.kept_back and not last:
             return await super().execute(query, params, **how)
-        async with ours.sending_together():
+        async with ours.sending_together(heavy=_is_heavy(params)):
             await super().execute(query, params, **how)
             if last:
                 await ours.commit_behind()
@@ -135,14 +144,18 @@ class ImpatientConnection(psycopg.AsyncConnection[Any]):
             raise psycopg.ProgrammingError("the transaction has been committed with its last question")
 
     @contextlib.asynccontextmanager
-    async def sending_together(self) -> Any:
-        """What is sent within the block goes out behind what was kept back; afterwards all of it is answered."""
+    async def sending_together(self, *, heavy: bool = False) -> Any:
+        """What is sent within the block goes out behind what was kept back; afterwards all of it is answered.
+
+        What is `heavy` goes out one after the other: a pipeline that does not fit into the socket is never sent whole.
+        """
         if self._unsure:
             self._unsure = False
             self._alarm = get_running_loop().call_later(_BEGIN_TIMEOUT_S, self._cut)
         kept, self.kept_back = self.kept_back, []
+        heavy = heavy or any(_is_heavy(params) for _query, params in kept)
         try:
-            async with self.pipeline():
+            async with contextlib.nullcontext() if heavy else self.pipeline():
                 for query, params in kept:
                     await psycopg.AsyncCursor(self).execute(query, params)
                 yield

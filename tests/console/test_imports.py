@@ -162,6 +162,12 @@ async def test_a_file_that_cannot_be_read_is_refused_in_words_and_kept_nowhere(a
     assert await counts(api.database) == before
 
 
+async def test_a_file_of_five_thousand_orders_is_read_and_kept(api: Api, visit: Visit) -> None:
+    browser = await visit("sales").log_in()
+    shown = await bring(browser, a_workbook(*(a_row(订单号=f"B-{n}") for n in range(5000))))
+    assert (shown.status_code, figures(shown)) == (200, [5000, 0, 0, 0, 5000])
+
+
 async def test_no_connection_is_held_while_a_file_is_read(
     api: Api, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
