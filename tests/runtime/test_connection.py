@@ -124,3 +124,13 @@ async def test_what_was_kept_back_is_forgotten_by_a_rollback(engine: AsyncEngine
         await _note(connection, 2, "two")
         await connection.commit()
     assert await _words(engine) == ["two"]
+
+
+async def test_values_that_no_socket_takes_at_once_are_sent_whole(engine: AsyncEngine) -> None:
+    large = "x" * 6_000_000
+    async with engine.begin() as connection:
+        await _note(connection, 1, "one")
+        asked = await connection.execute(text("SELECT length(CAST(:words AS text))"), {"words": large})
+        assert asked.scalar_one() == len(large)
+        await connection.execute(update(NOTES).where(NOTES.c.words != large).values(words="two"))
+    assert await _words(engine) == ["two"]
