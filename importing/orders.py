@@ -14,7 +14,7 @@ from api.orders.schemas import PlaceOrder
 from domain.fingerprint import fingerprint
 from domain.money import MAX_MINOR, AmountTooLarge, within_bounds
 from importing.items import ORDERS, Cells, Item, Location, Readout, Refusal, filled, schema_problems
-from importing.table import Problem, Row, read_table, shown
+from importing.table import CONTROLS, Problem, Row, read_table, shown
 
 _ORDER_COLUMNS: Final[Mapping[Location, str]] = {
     ("channel",): "channel",
@@ -117,10 +117,11 @@ def _nameless(row: Row) -> Refusal:
 
 
 def _order(key: Key, rows: Sequence[Row], doubts: Sequence[Problem]) -> Item | Refusal:
-    cells = Cells([problem for row in rows for problem in row.problems])
-    if cells.problems:
+    form = [problem for row in rows for problem in row.problems]
+    cells = Cells(list(form))
+    if any(problem.column is None or problem.code == CONTROLS for problem in form):
         # What is wrong with the form of a row makes everything else that could be said about it guesswork.
-        return _refused(key, rows, [*cells.problems, *doubts])
+        return _refused(key, rows, [*form, *doubts])
     cells.problems += [*doubts, *_disagreements(rows)]
     body = _body(rows, cells)
     total = body["shipping_fee_minor"] + sum(line["quantity"] * line["unit_price_minor"] for line in body["lines"])
@@ -137,7 +138,10 @@ def _order(key: Key, rows: Sequence[Row], doubts: Sequence[Problem]) -> Item | R
         words = "A deposit is less than what the order comes to"
         cells.problems.append(Problem(rows[0].number, "deposit", "deposit_too_large", words))
     if cells.problems:
-        return _refused(key, rows, cells.problems)
+        # A cell without a value lacks one as well: once is enough.
+        told = {(problem.row, problem.column) for problem in form}
+        more = [one for one in cells.problems[len(form) :] if (one.row, one.column) not in told]
+        return _refused(key, rows, [*form, *more])
     return Item(ORDERS, _shown(key), _numbers(rows), body, body["currency"], total, known)
 
 

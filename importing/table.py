@@ -13,6 +13,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LINE_BREAKS: Final = re.compile(r"[\r\n]")
 _LONGEST_NAME: Final = 60
 MALFORMED: Final = "malformed_csv"
+CONTROLS: Final = "control_character"
 NO_CSV: Final = "the row is not CSV; is a quote not closed?"
 
 
@@ -130,7 +131,7 @@ def numbered(reader: Iterator[list[str]], first: int) -> Iterator[tuple[int, lis
 def _row(number: int, cells: Sequence[str], header: Sequence[str]) -> Row:
     named = {column: cell.strip() for column, cell in zip(header, cells, strict=False)}
     problems = [
-        Problem(number, column, "control_character", "the cell has a line break or a control character")
+        Problem(number, column, CONTROLS, "the cell has a line break or a control character")
         for column, cell in named.items()
         if _CONTROLS.search(cell)
     ]
