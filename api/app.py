@@ -108,10 +108,12 @@ ROUTERS: Final[Sequence[APIRouter]] = (
 
 # Requests of many items.
 _BATCH_BYTES: Final = 4 * 1024 * 1024
+# A file of orders of the largest size, and what a browser wraps it in.
+_FILE_BYTES: Final = 9 * 1024 * 1024
 _LARGER: Final = dict.fromkeys(
     ("/v1/orders:batch", "/v1/payments:batch", "/v1/stock/receipts", "/v1/approvals:decide", "/console/codec/decode"),
     _BATCH_BYTES,
-)
+) | {"/console/imports": _FILE_BYTES}
 _SIGNED: Final = ("/v1/webhooks/payments/", "/v1/webhooks/carrier")
 
 

@@ -36,6 +36,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "delivery_not_found": (404, "No such delivery"),
     "approval_not_found": (404, "No such approval"),
     "group_not_found": (404, "No such group"),
+    "import_not_found": (404, "No such import"),
     "flow_not_found": (404, "No such flow, or no such version of it"),
     "flow_draft_not_found": (404, "Nobody is drawing this flow"),
     # somebody else's to say
@@ -68,6 +69,7 @@ SITUATIONS: Final[Mapping[str, tuple[int, str]]] = {
     "not_returnable": (409, "Fewer units have arrived, or are still to be returned"),
     "exchange_not_offered": (409, "These goods are not exchanged: they can be returned, and others ordered"),
     "more_than_announced": (409, "More units than the return announces"),
+    "file_forgotten": (409, "The file is not kept any more: bring it again"),
     "units_packed": (409, "The units lie in a parcel that has not arrived"),
     "nothing_left_to_ship": (409, "Nothing would be left to send: cancel the order instead"),
     "refund_above_paid": (409, "More than is left of the price, or of what was paid"),

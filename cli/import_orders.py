@@ -1,4 +1,4 @@
-"""`orderflow import`: orders, payments and opening stock from CSV files, through the API's own door."""
+"""`orderflow import`: orders, payments and opening stock from files, through the API's own door."""
 
 import asyncio
 import json
@@ -15,8 +15,9 @@ from cli.environment import DataOption, fail
 from cli.local_stack.layout import DEFAULT_DATA_DIR, DataDir
 
 if TYPE_CHECKING:
-    from cli.importing.items import Readout
     from cli.importing.report import Part, Report
+    from importing.items import Readout
+    from importing.reading import Choice
 
 FAILED: Final = 1
 SOME_REFUSED: Final = 3
@@ -43,7 +44,7 @@ class _Effort:
 
 
 def import_files(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Orders as CSV.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Orders: CSV or .xlsx.")],
     payments: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Payments as CSV.")] = None,
     stock: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Goods receipts as CSV.")] = None,
     api: Annotated[str | None, typer.Option(metavar="URL", help="The API; without it the local stack's.")] = None,
@@ -53,8 +54,13 @@ def import_files(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write every refusal and its reason.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=32, help="Requests under way at once.")] = 4,
+    sheet: Annotated[str | None, typer.Option(help="Excel: the sheet; without it the one with known headings.")] = None,
+    given: Annotated[
+        list[str] | None, typer.Option("--set", metavar="COLUMN=VALUE", help="Excel: holds for every row.")
+    ] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Excel: of its dates, such as Asia/Shanghai.")] = None,
 ) -> None:
-    """Place orders from a CSV file, with their payments and the stock they need. Safe to run again at any time.
+    """Place orders from a file, with their payments and the stock they need. Safe to run again at any time.
 
     A bad row refuses its own order, payment or receipt and nothing else. What is there already stays as it is. An API
     that is away is waited for, up to ten minutes.
@@ -63,7 +69,7 @@ def import_files(
     not count); 1 the import could not be finished, run it again.
     """
     files = {"stock": stock, "orders": file, "payments": payments}
-    done = _read(files)
+    done = _read(files, _choice(sheet, given or [], time_zone))
     done.dry_run = dry_run
     if not dry_run:
         _send(done, _access(api, token, data), _Effort(concurrency, quiet=as_json))
@@ -71,15 +77,35 @@ def import_files(
     raise typer.Exit(_status(done))
 
 
-def _read(files: Mapping[str, Path | None]) -> "Report":
+def _choice(sheet: str | None, given: Sequence[str], time_zone: str | None) -> "Choice":
+    from zoneinfo import available_timezones
+
+    from importing.columns import BY_NAME
+    from importing.reading import Choice
+
+    fixed = dict(one.partition("=")[::2] for one in given)
+    fixable = [name for name, column in BY_NAME.items() if column.fixed]
+    if unknown := [name for name, value in fixed.items() if name not in fixable or not value]:
+        fail(f"--set cannot say {', '.join(unknown)}: it says one of {', '.join(fixable)}, as in --set currency=CNY")
+    if time_zone is not None and time_zone not in available_timezones():
+        fail(f"--time-zone: {time_zone} is no time zone of the IANA database")
+    return Choice(sheet=sheet, fixed=fixed, time_zone=time_zone)
+
+
+def _read(files: Mapping[str, Path | None], choice: "Choice") -> "Report":
     """Everything is read before anything is sent: a file that does not fit ends the command with nothing done."""
-    from cli.importing import orders, payments, stock
     from cli.importing.report import Part, Report
-    from cli.importing.table import UnusableFile
+    from importing import orders, payments, stock
+    from importing.reading import read_whole
+    from importing.survey import is_excel
+    from importing.table import UnusableFile
+
+    def orders_in(raw: bytes, name: str) -> "Readout":
+        return read_whole(raw, name, choice) if is_excel(raw) else orders.read(raw, name)
 
     readers: dict[str, Callable[[bytes, str], Readout]] = {
         "stock": stock.read,
-        "orders": orders.read,
+        "orders": orders_in,
         "payments": payments.read,
     }
     try:

@@ -26,11 +26,11 @@ def reseal(data: DataOption = DEFAULT_DATA_DIR) -> None:
 
 async def _reseal(url: str, keys: "KeyRing") -> int:
     from runtime.database import create_sessions, create_unpooled_engine
-    from store import identity
+    from store import identity, imports
 
     engine = create_unpooled_engine(url)
     try:
         async with create_sessions(engine)() as session, session.begin():
-            return await identity.reseal(session, keys)
+            return await identity.reseal(session, keys) + await imports.reseal(session, keys)
     finally:
         await engine.dispose()

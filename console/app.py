@@ -1,7 +1,9 @@
 """The API with the console beside it: the same process, the same reads and the same commands, for people."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import psycopg
@@ -26,10 +28,13 @@ from console.calendars import routes as calendars
 from console.cancelling import routes as cancelling
 from console.changing import routes as changing
 from console.codec import create_codec
+from console.customs import routes as customs
 from console.flows import routes as flows
 from console.flows.door import create_door
 from console.guard import HOME, NotEntered, PasswordDue, no_forgery, refuse_undeclared_pages
 from console.home import routes as home
+from console.imports import routes as imports
+from console.imports.placing import Placings
 from console.lane import routes as lane
 from console.login import routes as login
 from console.login.doorkeeper import Doorkeeper
@@ -45,7 +50,9 @@ from runtime.settings import Settings, load_settings
 ROUTERS: Final = (
     *(home.router, login.router, orders.router, approvals.router, lane.router, flows.router, calendars.router),
     *(changing.router, cancelling.router, refunding.router, returning.router, moving.router),
+    *(imports.router, customs.router),
 )
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 _STATIC: Final = Path(__file__).parent / "static"
 _log = structlog.get_logger(__name__)
 
@@ -57,10 +64,26 @@ def create_app(
     settings = settings or load_settings()
     app = create_api(settings, engine=engine, temporal=temporal)
     if settings.console:
+        app.state.placings = Placings()
+        app.router.lifespan_context = _placing_until_the_end(app.router.lifespan_context)
         app.mount("/console", create_pages(app))
         app.add_route("/console", _to_home, include_in_schema=False)
         app.add_route("/", _to_home, include_in_schema=False)
     return app
+
+
+def _placing_until_the_end(inner: Lifespan) -> Lifespan:
+    """The application's own life; what it does beside requests ends before what that needs."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with inner(app):
+            try:
+                yield
+            finally:
+                await app.state.placings.stop()
+
+    return lifespan
 
 
 def create_pages(api: FastAPI) -> FastAPI:

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Final
@@ -94,10 +95,18 @@ def refuse_undeclared_pages(app: FastAPI) -> None:
         raise RuntimeError(f"pages without a declared demand: {', '.join(bare)}")
 
 
-async def no_forgery(request: Request) -> None:
+async def no_forgery(request: Request) -> AsyncIterator[None]:
     """Refuses (403) whatever would change something and was not sent by a page of ours to this very browser."""
-    if request.method in _READING:
-        return
+    try:
+        if request.method not in _READING:
+            await _refuse_forged(request)
+        yield
+    finally:
+        # What the form brought along, such as a file, is gone with the request.
+        await request.close()
+
+
+async def _refuse_forged(request: Request) -> None:
     sent = request.headers.get("x-csrf-token") or str((await request.form()).get("csrf", ""))
     expected = csrf_of(request)
     elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")

@@ -59,6 +59,10 @@ class Rehearsal:
         """When people of the level are reminded, and when it is over."""
         return schedule(self.node, self.level, self.since, self.calendars)
 
+    def is_at(self, level: int, clock: int) -> bool:
+        """Whether it is open and still at the moment that somebody has in mind."""
+        return self.is_open and (self.level, self.clock) == (level, clock)
+
     def say(self, person: str, decision: Decision, at: datetime) -> Outcome:
         """What becomes of a person's word; afterwards it has had its effect."""
         verdict = self.signers.judged(self.state, person, decision)

@@ -97,8 +97,7 @@ class Desk:
 
     def _at(self, moment: ApprovalMoment) -> Open | None:
         one = self._opened[moment.approval_id]
-        now = one.played.is_open and (one.played.level, one.played.clock) == (moment.level, moment.clock)
-        return one if now else None
+        return one if one.played.is_at(moment.level, moment.clock) else None
 
     async def hear(self, said: ScriptedEvent) -> None:
         """Afterwards it has happened at the node, and everybody who agrees with everything has agreed."""
@@ -112,19 +111,24 @@ class Desk:
 
     def _result(self, approval_id: str) -> ApprovalResult:
         one = self._opened[approval_id]
-        played, times = one.played, one.played.times
-        due = [*times.reminders[played.reminded :], times.deadline]
-        return ApprovalResult(
-            result=self._changed(open_approvals=self.still_open),
-            approval_id=approval_id,
-            state=played.state,
-            outcome=outcome_of(played.state, one.asked.approval.on_exhausted),
-            level=played.level,
-            deadline=times.deadline,
-            next_at=due[0],
-            reminds=len(due) > 1,
-            clock=played.clock,
-        )
+        return answer(approval_id, one.asked, one.played, self._changed(open_approvals=self.still_open))
+
+
+def answer(approval_id: str, asked: ApprovalInput, played: Rehearsal, result: StepResult) -> ApprovalResult:
+    """What the workflow is told of an approval that is played."""
+    times = played.times
+    due = [*times.reminders[played.reminded :], times.deadline]
+    return ApprovalResult(
+        result=result,
+        approval_id=approval_id,
+        state=played.state,
+        outcome=outcome_of(played.state, asked.approval.on_exhausted),
+        level=played.level,
+        deadline=times.deadline,
+        next_at=due[0],
+        reminds=len(due) > 1,
+        clock=played.clock,
+    )
 
 
 def _is_same(scripted: ScriptedEvent, said: ScriptedEvent) -> bool:

@@ -33,7 +33,7 @@ Facts = Mapping[str, bool | int | str | list[str]]
 Clock = Callable[[], Awaitable[datetime]]
 Send = Callable[[ScriptedEvent], Awaitable[None]]
 # Steps that succeed unless the script says otherwise, and what is true of the order then.
-_STEPS: Mapping[str, dict[str, Any]] = {
+STEPS_COME_OUT: Mapping[str, dict[str, Any]] = {
     "check_order": {"lifecycle": "accepted"},
     "check_customs": {},
     "check_credit": {},
@@ -46,7 +46,7 @@ _STEPS: Mapping[str, dict[str, Any]] = {
     "issue_invoice": {"invoice": "full"},
 }
 # What undoes them always succeeds.
-_UNDOING: Mapping[str, dict[str, Any]] = {
+UNDOING: Mapping[str, dict[str, Any]] = {
     "release_stock": {"fulfilment": "unallocated"},
     "cancel_shipments": {},
     "refund_payments": {"payment": "refunded", "money_in": False, "surplus_due": False},
@@ -83,7 +83,7 @@ class Market:
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         """One for every name that an order's workflow may call."""
-        steps = {name: self._step(name, changes) for name, changes in _STEPS.items()}
+        steps = {name: self._step(name, changes) for name, changes in STEPS_COME_OUT.items()}
         facts = {name: self._apply(name) for name in _APPLYING}
         in_one_go = AdvanceActivities(
             {name: steps[STEPS[name].method.__name__] for name in AT_ONCE},
@@ -93,7 +93,7 @@ class Market:
         )
         return [
             *steps.values(),
-            *(self._undo(name, changes) for name, changes in _UNDOING.items()),
+            *(self._undo(name, changes) for name, changes in UNDOING.items()),
             *facts.values(),
             in_one_go.advance,
             self.decide_branch,

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -12,6 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
+from domain.fingerprint import fingerprint
 from models.columns import now
 from models.inbox import LARGEST_ID, InboxMessage
 from runtime.direct import ask_together, later
@@ -47,8 +47,7 @@ class Incoming:
 
     @property
     def fingerprint(self) -> str:
-        canonical = json.dumps(self.meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+        return fingerprint(self.meaning)
 
 
 @dataclass(frozen=True, slots=True)

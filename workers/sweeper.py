@@ -14,7 +14,7 @@ from temporalio.exceptions import TemporalError
 
 from api.inbox.hand_over import HandOver
 from runtime.database import Sessions
-from store import inbox, outbox, stock
+from store import imports, inbox, outbox, stock
 from workflows.order.contract import ORDERS_QUEUE
 from workflows.relay import RelayFor, RelayWorkflow, relay_workflow_id
 
@@ -28,7 +28,8 @@ _log = structlog.get_logger(__name__)
 class Sweeper:
     """Hands over what Temporal has not got, wakes orders whose goods have come, keeps a relay per destination.
 
-    Messages that were delivered longer ago than it `keeps` them are removed.
+    Messages that were delivered longer ago than it `keeps` them are removed, and so is the content of files of orders
+    that people brought a day ago.
 
     Any number of them may run: rows are claimed, and everything they do is harmless when done twice.
     """
@@ -114,6 +115,8 @@ class Sweeper:
         if (now := asyncio.get_running_loop().time()) < self._forget_at:
             return
         self._forget_at = now + _OLD_EVERY_S
+        async with self._sessions() as session, session.begin():
+            await imports.forget(session)
         for _ in range(_OLD_BATCHES):
             async with self._sessions() as session, session.begin():
                 gone = await outbox.forget_delivered(session, self._keeps, _BATCH)

@@ -15,7 +15,8 @@ from api.inbox.door import send
 from api.inbox.hand_over import ORDER_PLACED, HandOver
 from api.orders.schemas import LineSent, PlaceOrder
 from api.problem import FieldProblem, Refused, in_body, unprocessable
-from api.verbatim import text_of
+from api.verbatim import text_of, understood
+from domain.access import Principal
 from domain.customs import IDENTITY
 from domain.errors import DomainError
 from domain.flow.definition import FlowDefinition
@@ -105,6 +106,11 @@ class Intake:
             send(self.hand_over, placed.inbox_id, message, placed.start)
         return placed
 
+    async def take(self, sent: Mapping[str, Any], caller: Principal, source: str) -> Placed:
+        """One order of many, named by its `external_id`: placed like one that comes alone. Raises what `place` does."""
+        order = own(understood(PlaceOrder, sent), caller)
+        return await self.place(Submission(order, text_of(sent)), sender(caller, source))
+
     async def _same_buyer(self, session: AsyncSession, submission: Submission, placed: Placed) -> None:
         """Numbers are no part of a fingerprint, from which they could be guessed. Raises MessageDiffers."""
         number = (submission.order.customs or {}).get(IDENTITY)
@@ -129,6 +135,18 @@ async def _intake(request: Request) -> Intake:
 
 
 IntakeDep = Annotated[Intake, Depends(_intake)]
+
+
+def own(order: PlaceOrder, caller: Principal) -> PlaceOrder:
+    """The order itself. Raises Refused (403) for one of a channel that is none of the caller's."""
+    if not caller.sees_channel(order.channel):
+        raise Refused(403, "channel_not_allowed", "This key is not for orders of this channel.")
+    return order
+
+
+def sender(caller: Principal, source: str = "api") -> Sender:
+    """Who brings an order."""
+    return Sender(actor=caller.actor, source=source, sets_prices=caller.is_priced)
 
 
 def draft_of(submission: Submission, sender: Sender) -> OrderDraft:

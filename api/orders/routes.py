@@ -9,14 +9,13 @@ from api.batch import BatchResult, Taken, one_by_one
 from api.dependencies import SettingsDep, SnapshotDep, requires
 from api.fields import Key
 from api.idempotency import REPLAYED, KeyDep
-from api.orders.intake import IntakeDep, Sender, Submission
+from api.orders.intake import IntakeDep, Submission, own, sender
 from api.orders.lists import OrderQuery, list_page
 from api.orders.parts import parts_of, temporal_link
 from api.orders.schemas import OrderBatch, PlaceOrder
 from api.orders.views import OrderPlaced, OrderSummary, OrderView, order_view
 from api.paging import ExchangeDep, Page
-from api.problem import Refused
-from api.verbatim import text_of, understood, verbatim
+from api.verbatim import verbatim
 from domain.access import Permission, Principal
 from store.listing.sight import order_in_sight
 
@@ -30,7 +29,7 @@ async def place_order(
     order: PlaceOrder, request: Request, response: Response, caller: Placer, key: KeyDep, intake: IntakeDep
 ) -> OrderPlaced:
     """Committed once it is answered. The same request again gets the same answer, another under the same key 422."""
-    placed = await intake.place(Submission(_own(order, caller), await verbatim(request), key), _sender(caller))
+    placed = await intake.place(Submission(own(order, caller), await verbatim(request), key), sender(caller))
     structlog.contextvars.bind_contextvars(order_no=placed.order_no)
     response.headers["Location"] = f"/v1/orders/{placed.order_no}"
     if placed.repeated:
@@ -43,8 +42,7 @@ async def place_orders(batch: OrderBatch, request: Request, caller: Placer, inta
     """Each order is placed or refused by itself; an item needs an `external_id`."""
 
     async def take(item: dict[str, Any]) -> Taken:
-        order = _own(understood(PlaceOrder, item), caller)
-        placed = await intake.place(Submission(order, text_of(item)), _sender(caller, batch.source))
+        placed = await intake.take(item, caller, batch.source)
         return placed.order_no, placed.repeated
 
     return await one_by_one(request, batch.orders, take)
@@ -63,13 +61,3 @@ async def get_order(
 ) -> OrderView:
     parts = await parts_of(session, await order_in_sight(session, order_no, caller))
     return order_view(parts, caller, temporal_link(request, settings, caller, order_no))
-
-
-def _own(order: PlaceOrder, caller: Principal) -> PlaceOrder:
-    if not caller.sees_channel(order.channel):
-        raise Refused(403, "channel_not_allowed", "This key is not for orders of this channel.")
-    return order
-
-
-def _sender(caller: Principal, source: str = "api") -> Sender:
-    return Sender(actor=caller.actor, source=source, sets_prices=caller.is_priced)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from api.csv_body import guarded
-from cli.importing.items import ORDERS, PAYMENTS, STOCK, Item, Readout, Refusal
 from cli.importing.sending import Outcome
 from domain.money import to_decimal_text
+from importing.items import ORDERS, PAYMENTS, STOCK, Item, Readout, Refusal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _TAKEN: Final[Mapping[str, str]] = {STOCK: "received", ORDERS: "placed", PAYMENTS: "recorded"}
 _FOUND: Final[Mapping[str, str]] = {STOCK: "receipts", ORDERS: "orders", PAYMENTS: "payments"}
 _REASONS_SHOWN: Final = 10
-REPORT_COLUMNS: Final = ("file", "item", "row", "column", "code", "reason")
+REPORT_COLUMNS: Final = ("file", "item", "row", "column", "code", "reason", "cell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,12 @@ class Report:
                 "rows": list(refusal.rows),
                 "problems": [
                     {"row": one.row, "column": one.column, "code": one.code, "reason": one.reason}
+                    | ({"cell": cell} if (cell := part.read.cell(one)) else {})
                     for one in refusal.problems
                 ],
             }
-            for refusal in self.refusals
+            for part in self.parts
+            for refusal in part.refused
         ]
         return {
             "dry_run": self.dry_run,
@@ -126,10 +128,12 @@ def write_refusals(report: Report, file: Path) -> None:
 
 
 def _rows(report: Report) -> Iterator[tuple[str, ...]]:
-    for refusal in report.refusals:
-        for one in refusal.problems:
-            row = str(one.row if one.row is not None else refusal.rows[0])
-            yield refusal.subject, refusal.key, row, one.column or "", one.code, one.reason
+    for part in report.parts:
+        for refusal in part.refused:
+            for one in refusal.problems:
+                row = str(one.row if one.row is not None else refusal.rows[0])
+                cell = part.read.cell(one)
+                yield refusal.subject, refusal.key, row, one.column or "", one.code, one.reason, cell
 
 
 def show(report: Report, console: "Console") -> None:
@@ -166,10 +170,11 @@ def _measures(part: Part, *, dry_run: bool) -> dict[str, str]:
 
 
 def _show_reasons(report: Report, console: "Console") -> None:
-    refusals = report.refusals
-    for refusal in refusals[:_REASONS_SHOWN]:
+    refusals = [(part, refusal) for part in report.parts for refusal in part.refused]
+    for part, refusal in refusals[:_REASONS_SHOWN]:
         first = refusal.problems[0]
-        where = f"row {first.row}" + (f", {first.column}" if first.column else "")
+        where = part.read.cell(first) or f"row {first.row}"
+        where += f", {first.column}" if first.column else ""
         more = f" (and {len(refusal.problems) - 1} more)" if len(refusal.problems) > 1 else ""
         console.print(f"refused: {refusal.subject} {refusal.key}: {where}: {first.reason}{more}", markup=False)
     if len(refusals) > _REASONS_SHOWN:

@@ -8,17 +8,15 @@ from typing import Any, Final
 
 import httpx
 
-from cli.importing import orders, payments, stock
 from cli.importing.door import GivenUp, problem_in, said_by
-from cli.importing.items import ORDERS, PAYMENTS, STOCK, Item, Location, Refusal
-from cli.importing.table import Problem
+from importing.answers import problems_in
+from importing.items import ORDERS, PAYMENTS, STOCK, Item, Refusal
 
 Post = Callable[[str, Mapping[str, Any]], Awaitable[httpx.Response]]
 
 # Well below what the API takes (1 MiB), so that a batch of large orders still passes as one request.
 _BATCH_BYTES: Final = 400_000
 _SPLITTABLE: Final = frozenset({400, 413, 422})
-_LOCATE: Final = {ORDERS: orders.located, PAYMENTS: payments.located, STOCK: stock.located}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +126,6 @@ def _sort_all(batch: Sequence[Item], answer: httpx.Response, outcome: Outcome) -
 
 def _sort(item: Item, fate: Mapping[str, Any], outcome: Outcome) -> None:
     if fate.get("problem"):
-        outcome.refused.append(Refusal(item.subject, item.key, item.rows, tuple(_problems(item, fate["problem"]))))
+        outcome.refused.append(Refusal(item.subject, item.key, item.rows, problems_in(item, fate["problem"])))
     else:
         (outcome.repeated if fate.get("replayed") else outcome.taken).append(item)
-
-
-def _problems(item: Item, problem: Mapping[str, Any]) -> Iterator[Problem]:
-    errors = problem.get("errors") or []
-    for error in errors:
-        row, column = _LOCATE[item.subject](_path(str(error.get("pointer") or "#")), item.rows)
-        yield Problem(row, column, str(error.get("code")), str(error.get("detail")))
-    if not errors:
-        yield Problem(item.rows[0], None, str(problem.get("code", "refused")), str(problem.get("detail", "refused")))
-
-
-def _path(pointer: str) -> Location:
-    steps = pointer.removeprefix("#").removeprefix("/").split("/")
-    return tuple(int(step) if step.isdecimal() else step for step in steps if step)

@@ -9,14 +9,17 @@ from fastapi import Request
 from api.approvals.schemas import ApprovalItem
 from api.holds.deciding import may_settle
 from api.orders.parts import parts_of, temporal_link
+from api.orders.seen import Seen
 from api.orders.story import DecisionView, EventView
 from api.orders.views import OrderView, order_view
+from api.trade.customs import CustomsView, customs_of
 from console.guard import Visitor
 from console.orders.picture import Picture, picture_of
 from domain.access import Permission
 from domain.flow.nodes import Choice, ExceptionNode
 from domain.flow.vocabulary import HOLD_REASONS
 from models.order import OrderHold
+from runtime.keyring import KeyRing
 from store import flows
 from store.listing import approvals as asked
 from store.listing import orders as listing
@@ -49,6 +52,7 @@ class OrderSight:
     refundable: frozenset[str]
     resendable: frozenset[str]
     last_seq: int
+    customs: CustomsView | None
 
 
 async def sight_of(request: Request, visitor: Visitor, order_no: str) -> OrderSight:
@@ -63,6 +67,7 @@ async def sight_of(request: Request, visitor: Visitor, order_no: str) -> OrderSi
         approvals = await _approvals(session, visitor, order_no)
         offered = await _offered(session, row.flow_key, row.flow_version)
         last_seq = row.last_event_seq
+        customs = await _customs(Seen(row, caller, session), state.keyring)
     told = [EventView.of(event, caller) for event in events]
     return OrderSight(
         order=order_view(parts, caller, temporal_link(request, state.settings, caller, order_no)),
@@ -75,6 +80,7 @@ async def sight_of(request: Request, visitor: Visitor, order_no: str) -> OrderSi
         refundable=frozenset(hold.hold_id for hold in parts.holds if HOLD_REASONS[hold.reason_code].refundable),
         resendable=frozenset(hold.hold_id for hold in parts.holds if HOLD_REASONS[hold.reason_code].resendable),
         last_seq=last_seq,
+        customs=customs,
     )
 
 
@@ -84,6 +90,13 @@ async def _approvals(session: Any, visitor: Visitor, order_no: str) -> list[Appr
     rows = await asked.page(session, visitor.caller, ApprovalFilter(order_no=order_no), None, _APPROVALS)
     people = await asked.asked(session, [row.approval_id for row in rows])
     return [ApprovalItem.of(row, people[row.approval_id], visitor.caller) for row in rows]
+
+
+async def _customs(seen: Seen, keys: KeyRing) -> CustomsView | None:
+    """How it stands with customs, where they have anything to do with it."""
+    if seen.order.type != "cross_border" and not seen.order.customs:
+        return None
+    return await customs_of(seen, keys)
 
 
 async def _offered(session: Any, key: str, version: int) -> Offered:

@@ -23,6 +23,7 @@ _LAYERS = (
     "workflows",
     "sandbox",
     "api",
+    "importing",
     "console",
     "workers",
     "cli",

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from cli.importing.door import Door, GivenUp
-from cli.importing.items import ORDERS, PAYMENTS, STOCK, Item
 from cli.importing.sending import Outcome, Sending, batches
 from cli.local_stack.temporal import free_port
+from importing.items import ORDERS, PAYMENTS, STOCK, Item
 from tests.fakes.batch_api import BatchApi
 from tests.fakes.http_server import misbehaving, replying
 
@@ -168,9 +168,17 @@ async def test_command_reports_everything_and_says_by_its_status_that_rows_were_
     assert [(one["item"], one["rows"]) for one in told["refusals"]] == [("web/T-3", [4]), ("web/T-2", [3])]
     with written.open(encoding="utf-8-sig", newline="") as out:
         assert list(csv.reader(out)) == [
-            ["file", "item", "row", "column", "code", "reason"],
-            ["orders", "web/T-3", "4", "quantity", "greater_than_equal", told["refusals"][0]["problems"][0]["reason"]],
-            ["orders", "web/T-2", "3", "", "refused", "'=cmd|' /C calc'!A0"],
+            ["file", "item", "row", "column", "code", "reason", "cell"],
+            [
+                "orders",
+                "web/T-3",
+                "4",
+                "quantity",
+                "greater_than_equal",
+                told["refusals"][0]["problems"][0]["reason"],
+                "",
+            ],
+            ["orders", "web/T-2", "3", "", "refused", "'=cmd|' /C calc'!A0", ""],
         ]
 
 

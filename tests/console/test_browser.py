@@ -14,9 +14,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from cli.importing.orders import COLUMNS
 from cli.local_stack.children import wait_until
 from cli.password import LOGINS
+from importing.orders import COLUMNS
 from tests.factories.requests import a_line, an_order
 from tests.fakes.chromium import Visitor, chromium
 from tests.fakes.live_stack import live_stack, settings_of
@@ -143,6 +143,24 @@ def test_approver_decides_and_sees_the_order_go_on(town: Town) -> None:
     assert visitor.complaints == []
 
 
+def test_approvals_stand_below_one_another_on_a_phone(town: Town) -> None:
+    # An amount is short or long, and both stand in the same place.
+    numbers = [town.place(f"P-{at}", **(BIG | {"lines": [a_line(quantity=at * 95)]})) for at in (2, 3, 900)]
+    visitor = town.visitor("gm", "zh-CN", 390)
+    page = visitor.page
+    town.until(lambda: len(town.ask("GET", "/v1/approvals", "gm", params={"assignee": "me"})["data"]) >= len(numbers))
+    visitor.go("/approvals")
+    edges = {
+        round(box["x"] + box["width"])
+        for number in numbers
+        if (box := page.locator(".approval", has_text=number).locator(".amount").bounding_box()) is not None
+    }
+    assert len(edges) == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    town.picture(page, "console-phone")
+    assert visitor.complaints == []
+
+
 def test_what_somebody_types_survives_a_live_update_and_works_by_keyboard_on_a_phone(town: Town) -> None:
     order_no = town.place("B-2", lines=[a_line(sku="NOBODY-KNOWS")], discounts=[])
     visitor = town.visitor("operations", "zh-CN", 390)
@@ -228,6 +246,7 @@ def test_supervisor_adds_an_approval_by_mouse_and_orders_on_their_way_keep_their
     expect(board.state).to_have_text("Not saved")
     ask_the_general_manager(board)
 
+    page.get_by_role("button", name="Arrange").click()
     page.locator("[data-do=try]").click()
     page.locator("#try-go").click()
     expect(board.node("approval")).to_have_class("node-card node-approval node-chosen node-lit")
@@ -314,6 +333,7 @@ def new_goes_the_new_way(town: Town, visitor: Visitor, order_no: str) -> None:
     town.pay(order_no)
     expect(visitor.page.locator(".badge-large")).to_have_text("Completed")
     expect(visitor.page.get_by_text("normal v2")).to_be_visible()
+    visitor.page.locator("summary", has_text="events").click()
     town.picture(visitor.page, "console-order")
 
 

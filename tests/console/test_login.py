@@ -173,13 +173,21 @@ async def test_changing_the_password_closes_every_other_session(api: Api, visit:
     assert (await there.get("/")).url.path == "/console/login"
 
 
+async def test_a_password_is_the_same_however_a_keyboard_composes_it(api: Api, visit: Visit) -> None:
+    browser = await visit("gm").log_in()
+    await browser.get("/password")
+    composed, apart = "cafe\u0301 violin harbour 42", "caf\u00e9 violin harbour 42"
+    await browser.post("/password", old=PASSWORD, new=composed, again=composed)
+    assert (await _try(visit, "gm", apart))[0] == 200
+
+
 @pytest.mark.parametrize(
     ("form", "why"),
     [
         ({"old": "wrong", "new": NEW, "again": NEW}, "The old password is wrong."),
         ({"new": NEW, "again": "another one altogether"}, "not the same"),
-        ({"new": "short", "again": "short"}, "at least 12"),
-        ({"new": "password1234", "again": "password1234"}, "too easy"),
+        ({"new": "q8 Zt!vm#r2 kx", "again": "q8 Zt!vm#r2 kx"}, "at least 15"),
+        ({"new": "password12345678", "again": "password12345678"}, "too easy"),
         ({"new": "aaaaaaaaaaaaaaaa", "again": "aaaaaaaaaaaaaaaa"}, "too easy"),
         ({"new": "finance is the best of all", "again": "finance is the best of all"}, "your name"),
         ({"new": PASSWORD, "again": PASSWORD}, "the old one"),

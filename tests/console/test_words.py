@@ -14,6 +14,8 @@ from domain.shipping import ParcelStatus
 from tests.architecture.source_tree import ROOT, sources
 
 _SAID_BY_SCRIPTS = re.compile(r"""\bt\("([^"]+)"[),]""")
+# What pages read with; the rest of `importing` speaks to whoever runs a command.
+_OF_PAGES = ("grid", "survey", "workbook", "plain", "reading", "orders", "items", "answers")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _SAID_BY_TEMPLATES = re.compile(r"\bt\((?:\"([^\"]*)\"|'([^']*)')")
 _KINDS = {
@@ -40,14 +42,36 @@ def _said() -> set[str]:
 
 
 def _constants() -> Iterator[str]:
-    for source in sources("console", "api", "domain", "activities"):
-        for node in ast.walk(source.tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    for source in sources("console", "importing", "api", "domain", "activities", "store"):
+        yield from _texts(source.tree)
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _said_of_files() -> Iterator[str]:
+    """The constants of the modules that pages read files with, but for parts of other texts and for one command."""
+    modules = [source for source in sources("importing") if source.path.split("/")[-1][:-3] in _OF_PAGES]
+    for tree in (source.tree for source in modules):
+        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        commands = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "read_whole"]
+        apart = parts | {id(node) for command in commands for node in ast.walk(command)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart:
                 yield node.value
 
 
 def test_every_text_of_a_page_has_its_chinese() -> None:
     assert _said() - catalogue()["texts"].keys() == set()
+
+
+def test_every_problem_of_a_file_has_its_chinese() -> None:
+    said = {text for text in _said_of_files() if re.search(r"^[^A-Z\n]\S* \S+ \S+|^\{file\}: ", text)}
+    assert len(said) > 40
+    assert said - catalogue()["texts"].keys() == set()
 
 
 def test_every_text_of_the_designer_has_its_chinese() -> None:

@@ -1,6 +1,6 @@
 """The approvals of a shop without a database: the real rules, on people who are made up."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -9,9 +9,10 @@ from temporalio import activity
 
 from activities.approvals import ApprovalInput, ApprovalMoment, ApprovalResult
 from activities.step import StepResult
-from domain.approval import ApprovalState, Colleague, Decision, Outcome, outcome_of
+from domain.approval import ApprovalState, Colleague, Decision, Outcome
 from domain.rehearsal import Rehearsal
 from domain.signers import Joining, Where
+from sandbox.desk import Clock, answer
 from store.approvals import approval_id_of
 
 STAFF: Mapping[str, Colleague] = {
@@ -61,9 +62,6 @@ class Standpoint(Protocol):
         """The order with these changes, one version later."""
 
 
-Clock = Callable[[], Awaitable[datetime]]
-
-
 async def _machine_time() -> datetime:
     return datetime.now(UTC)
 
@@ -106,8 +104,7 @@ class Desk:
         return self._result(moment.approval_id)
 
     def _is_now(self, moment: ApprovalMoment) -> bool:
-        played = self.opened[moment.approval_id].played
-        return played.is_open and (played.level, played.clock) == (moment.level, moment.clock)
+        return self.opened[moment.approval_id].played.is_at(moment.level, moment.clock)
 
     async def hear(self, word: Word) -> str:
         """What becomes of the word."""
@@ -137,16 +134,4 @@ class Desk:
 
     def _result(self, approval_id: str) -> ApprovalResult:
         one = self.opened[approval_id]
-        played, times = one.played, one.played.times
-        due = [*times.reminders[played.reminded :], times.deadline]
-        return ApprovalResult(
-            result=self.shop.now(open_approvals=self.still_open()),
-            approval_id=approval_id,
-            state=played.state,
-            outcome=outcome_of(played.state, one.asked.approval.on_exhausted),
-            level=played.level,
-            deadline=times.deadline,
-            next_at=due[0],
-            reminds=len(due) > 1,
-            clock=played.clock,
-        )
+        return answer(approval_id, one.asked, one.played, self.shop.now(open_approvals=self.still_open()))

@@ -149,3 +149,13 @@ async def test_gathered_rows_go_out_in_one_statement_where_the_last_of_them_was_
         assert found.scalars().all() == ["1 seen", "2 seen", "3 seen"]
         driver.gather(_NOTING, Json([{"note_id": 4, "words": "4"}]))
     assert await _words(engine) == ["1 seen", "2 seen", "3 seen", "4"]
+
+
+async def test_values_that_no_socket_takes_at_once_are_sent_whole(engine: AsyncEngine) -> None:
+    large = "x" * 6_000_000
+    async with engine.begin() as connection:
+        await _note(connection, 1, "one")
+        asked = await connection.execute(text("SELECT length(CAST(:words AS text))"), {"words": large})
+        assert asked.scalar_one() == len(large)
+        await connection.execute(update(NOTES).where(NOTES.c.words != large).values(words="two"))
+    assert await _words(engine) == ["two"]

@@ -4,27 +4,40 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final
 
 _ENCODINGS: Final = ("utf-8-sig", "gb18030")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LINE_BREAKS: Final = re.compile(r"[\r\n]")
 _LONGEST_NAME: Final = 60
+MALFORMED: Final = "malformed_csv"
+CONTROLS: Final = "control_character"
+NO_CSV: Final = "the row is not CSV; is a quote not closed?"
 
 
 class UnusableFile(Exception):
-    """The file as a whole cannot be read; the text says why and names it."""
+    """The file as a whole cannot be read: `words` with `values` in them say why, and name it."""
+
+    def __init__(self, words: str, **values: object) -> None:
+        super().__init__(filled_in(words, values))
+        self.words, self.values = words, values
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something is not sent. `row` counts as a spreadsheet does, the header being row 1."""
+    """Why something is not sent. `row` counts as a spreadsheet does; the reason is `words` with `values` in them."""
 
     row: int | None
     column: str | None
     code: str
-    reason: str
+    words: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        return filled_in(self.words, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +53,35 @@ class Row:
         return self.cells.get(column, "")
 
 
+def filled_in(words: str, values: Mapping[str, Any]) -> str:
+    """The words with their values; as they are where they have none, whatever braces are in them."""
+    return words.format(**values) if values else words
+
+
 def read_table(raw: bytes, name: str, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
     """All rows but empty ones, cells trimmed. Raises UnusableFile when text, header or columns do not fit.
 
     A file may leave out the columns that are `optional`; their cells are empty then.
     """
-    reader = csv.reader(io.StringIO(_decoded(raw, name), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(decoded(raw, name), newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
-    except csv.Error as malformed:
-        raise UnusableFile(f"{name}: the header is not CSV ({malformed})") from None
+    except csv.Error as wrong:
+        raise UnusableFile(f"{name}: the header is not CSV ({wrong})") from None
     _check_header(header, name, columns, optional)
     return list(_rows(reader, header))
 
 
-def _decoded(raw: bytes, name: str) -> str:
+def decoded(raw: bytes, name: str) -> str:
+    """The text of the file. Raises UnusableFile."""
+    if raw.startswith(b"PK\x03\x04"):
+        raise UnusableFile("{file}: an Excel workbook, where CSV is read", file=name)
     for encoding in _ENCODINGS:
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise UnusableFile(f"{name}: the file is neither UTF-8 nor GB18030")
+    raise UnusableFile("{file}: the file is neither UTF-8 nor GB18030", file=name)
 
 
 def _check_header(header: Sequence[str], name: str, columns: Sequence[str], optional: Sequence[str]) -> None:
@@ -89,32 +110,34 @@ def shown(text: str) -> str:
 
 
 def _rows(reader: Iterator[list[str]], header: Sequence[str]) -> Iterator[Row]:
-    number = 1
-    while True:
-        number += 1
+    for number, cells in numbered(reader, 2):
+        if cells is None:
+            yield Row(number, {}, (Problem(number, None, MALFORMED, NO_CSV),), damaged=True)
+        elif any(cell.strip() for cell in cells):
+            yield _row(number, cells, header)
+
+
+def numbered(reader: Iterator[list[str]], first: int) -> Iterator[tuple[int, list[str] | None]]:
+    """Every row of CSV with its number; None where it is not CSV, which spoils no other row."""
+    for number in count(first):
         try:
-            cells = next(reader)
+            yield number, next(reader)
         except StopIteration:
             return
-        except csv.Error as malformed:
-            problem = Problem(
-                number, None, "malformed_csv", f"the row is not CSV ({malformed}); is a quote not closed?"
-            )
-            yield Row(number, {}, (problem,), damaged=True)
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _row(number, cells, header)
+        except csv.Error:
+            yield number, None
 
 
 def _row(number: int, cells: Sequence[str], header: Sequence[str]) -> Row:
     named = {column: cell.strip() for column, cell in zip(header, cells, strict=False)}
     problems = [
-        Problem(number, column, "control_character", "the cell has a line break or a control character")
+        Problem(number, column, CONTROLS, "the cell has a line break or a control character")
         for column, cell in named.items()
         if _CONTROLS.search(cell)
     ]
     if len(cells) != len(header):
-        reason = f"the row has {len(cells)} cells where the header has {len(header)}"
-        problems.append(Problem(number, None, "cell_count", reason))
+        counts = {"cells": len(cells), "header": len(header)}
+        words = "the row has {cells} cells where the header has {header}"
+        problems.append(Problem(number, None, "cell_count", words, counts))
     damaged = any(_LINE_BREAKS.search(cell) for cell in cells)
     return Row(number, named, tuple(problems), damaged)

@@ -1,4 +1,4 @@
-"""Orders in the canonical CSV: one row a line, all rows of one (channel, external_id) are one order.
+"""Rows as orders: one row a line, all rows of one (channel, external_id) are one order.
 
 The schema of the API decides what an order may be; here rows become orders, and its answers become rows and columns.
 """
@@ -11,9 +11,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from api.orders.schemas import PlaceOrder
-from cli.importing.items import ORDERS, Cells, Item, Location, Readout, Refusal, filled, schema_problems
-from cli.importing.table import Problem, Row, read_table, shown
-from domain.money import AmountTooLarge, within_bounds
+from domain.fingerprint import fingerprint
+from domain.money import MAX_MINOR, AmountTooLarge, within_bounds
+from importing.items import ORDERS, Cells, Item, Location, Readout, Refusal, filled, schema_problems
+from importing.table import CONTROLS, Problem, Row, read_table, shown
 
 _ORDER_COLUMNS: Final[Mapping[Location, str]] = {
     ("channel",): "channel",
@@ -22,9 +23,13 @@ _ORDER_COLUMNS: Final[Mapping[Location, str]] = {
     ("currency",): "currency",
     ("customer", "id"): "customer_id",
     ("customer", "level"): "customer_level",
+    ("customer", "name"): "customer_name",
+    ("ship_to", "name"): "recipient",
+    ("ship_to", "phone"): "phone",
     ("ship_to", "country"): "country",
     ("ship_to", "region"): "region",
     ("ship_to", "city"): "city",
+    ("ship_to", "street"): "street",
     ("ship_to", "postal_code"): "postal_code",
     ("payment", "method"): "payment_method",
     ("payment", "terms"): "payment_terms",
@@ -32,6 +37,8 @@ _ORDER_COLUMNS: Final[Mapping[Location, str]] = {
     ("payment", "balance_opens_at"): "balance_opens_at",
     ("payment", "balance_closes_at"): "balance_closes_at",
     ("placed_at",): "placed_at",
+    ("salesperson",): "salesperson",
+    ("group_id",): "group_id",
 }
 """Fields that an order has once, so that all its rows must agree, and the columns they come from."""
 
@@ -44,19 +51,27 @@ _LINE_COLUMNS: Final[Mapping[str, str]] = {
     "tax_rate": "tax_rate",
     "shipping_share_minor": "line_shipping_fee",
     "store": "store",
+    "gift_of": "gift_of",
 }
-_PRESALE_COLUMNS: Final = ("deposit", "balance_opens_at", "balance_closes_at")
-"""A file without presales need not have them."""
+FURTHER_COLUMNS: Final = (
+    *("deposit", "balance_opens_at", "balance_closes_at", "customer_name", "recipient", "phone", "street"),
+    *("salesperson", "group_id", "gift_of"),
+)
+"""A file need not have them: those of presales and groups, and those of somebody to deliver to."""
 COLUMNS: Final = tuple(
-    column for column in (*_ORDER_COLUMNS.values(), *_LINE_COLUMNS.values()) if column not in _PRESALE_COLUMNS
+    column for column in (*_ORDER_COLUMNS.values(), *_LINE_COLUMNS.values()) if column not in FURTHER_COLUMNS
 )
 
 Key = tuple[str, str]
 
 
 def read(raw: bytes, name: str) -> Readout:
-    """Every order of the file, whole or refused with all its problems. Raises UnusableFile."""
-    rows = read_table(raw, name, COLUMNS, _PRESALE_COLUMNS)
+    """Every order of a CSV file as programs write it, whole or refused with all its problems. Raises UnusableFile."""
+    return of_rows(read_table(raw, name, COLUMNS, FURTHER_COLUMNS))
+
+
+def of_rows(rows: Sequence[Row]) -> Readout:
+    """Every order of the rows, whole or refused with all its problems."""
     groups: dict[Key, list[Row]] = defaultdict(list)
     nameless: list[Row] = []
     for row in rows:
@@ -91,35 +106,43 @@ def _may_belong(row: Row, lines: Sequence[Row]) -> bool:
 
 
 def _doubt(row: Row) -> Problem:
-    return Problem(row.number, None, "unclear_row", f"row {row.number} cannot be read and may be a line of this order")
+    words = "row {row} cannot be read and may be a line of this order"
+    return Problem(row.number, None, "unclear_row", words, {"row": row.number})
 
 
 def _nameless(row: Row) -> Refusal:
     empty = [column for column in ("channel", "external_id") if column in row.cells and not row[column]]
-    problems = [
-        Problem(row.number, column, "empty", f"without {column} the row belongs to no order") for column in empty
-    ]
+    problems = [Problem(row.number, column, "empty", "without it the row belongs to no order") for column in empty]
     return Refusal(ORDERS, f"row {row.number}", (row.number,), (*row.problems, *problems))
 
 
 def _order(key: Key, rows: Sequence[Row], doubts: Sequence[Problem]) -> Item | Refusal:
-    cells = Cells([problem for row in rows for problem in row.problems])
-    if cells.problems:
+    form = [problem for row in rows for problem in row.problems]
+    cells = Cells(list(form))
+    if any(problem.column is None or problem.code == CONTROLS for problem in form):
         # What is wrong with the form of a row makes everything else that could be said about it guesswork.
-        return _refused(key, rows, [*cells.problems, *doubts])
+        return _refused(key, rows, [*form, *doubts])
     cells.problems += [*doubts, *_disagreements(rows)]
     body = _body(rows, cells)
     total = body["shipping_fee_minor"] + sum(line["quantity"] * line["unit_price_minor"] for line in body["lines"])
+    known = ""
     try:
-        PlaceOrder.model_validate(body)
+        known = fingerprint(PlaceOrder.model_validate(body).meaning)
         within_bounds(total)
     except ValidationError as refused:
         cells.problems += schema_problems(refused, lambda location: located(location, _numbers(rows)))
     except AmountTooLarge as refused:
-        cells.problems.append(Problem(rows[0].number, None, refused.code, f"the order comes to {refused.detail}"))
+        words = "the order comes to more than {limit} minor units"
+        cells.problems.append(Problem(rows[0].number, None, refused.code, words, {"limit": MAX_MINOR}))
+    if (body["payment"].get("deposit_minor") or 0) >= max(total, 1):
+        words = "A deposit is less than what the order comes to"
+        cells.problems.append(Problem(rows[0].number, "deposit", "deposit_too_large", words))
     if cells.problems:
-        return _refused(key, rows, cells.problems)
-    return Item(ORDERS, _shown(key), _numbers(rows), body, body["currency"], total)
+        # A cell without a value lacks one as well: once is enough.
+        told = {(problem.row, problem.column) for problem in form}
+        more = [one for one in cells.problems[len(form) :] if (one.row, one.column) not in told]
+        return _refused(key, rows, [*form, *more])
+    return Item(ORDERS, _shown(key), _numbers(rows), body, body["currency"], total, known)
 
 
 def _disagreements(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -127,14 +150,15 @@ def _disagreements(rows: Sequence[Row]) -> Iterator[Problem]:
     for column in dict.fromkeys(_ORDER_COLUMNS.values()):
         other = next((row for row in rows if row[column] != first[column]), None)
         if other is not None:
-            reason = f"rows {first.number} and {other.number} of this order differ"
-            yield Problem(other.number, column, "rows_differ", reason)
+            words = "rows {first} and {other} of this order differ"
+            yield Problem(other.number, column, "rows_differ", words, {"first": first.number, "other": other.number})
 
 
 def _body(rows: Sequence[Row], cells: Cells) -> dict[str, Any]:
     first, lines = rows[0], [_line(row, cells) for row in rows]
-    customer = filled(id=first["customer_id"], level=first["customer_level"])
-    ship_to = filled(**{name: first[name] for name in ("country", "region", "city", "postal_code")})
+    customer = filled(id=first["customer_id"], level=first["customer_level"], name=first["customer_name"])
+    address = {name: first[name] for name in ("country", "region", "city", "street", "postal_code", "phone")}
+    ship_to = filled(**address, name=first["recipient"])
     return filled(
         channel=first["channel"],
         external_id=first["external_id"],
@@ -146,6 +170,8 @@ def _body(rows: Sequence[Row], cells: Cells) -> dict[str, Any]:
         shipping_fee_minor=sum(line["shipping_share_minor"] for line in lines),
         payment=_payment(first, cells),
         placed_at=first["placed_at"],
+        salesperson=first["salesperson"],
+        group_id=first["group_id"],
     )
 
 
@@ -170,6 +196,7 @@ def _line(row: Row, cells: Cells) -> dict[str, Any]:
         tax_rate=row["tax_rate"],
         shipping_share_minor=cells.amount(row, "line_shipping_fee", currency),
         store=row["store"],
+        gift_of=row["gift_of"],
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from api.stock.schemas import MAX_LINES, ReceiptSent
-from cli.importing.items import STOCK, Cells, Item, Location, Readout, Refusal, schema_problems
-from cli.importing.table import Problem, Row, read_table, shown
+from importing.items import STOCK, Cells, Item, Location, Readout, Refusal, schema_problems
+from importing.table import Problem, Row, read_table, shown
 
 _COLUMNS: Final[Mapping[Location, str]] = {("receipt_id",): "receipt_id", ("warehouse",): "warehouse"}
 _LINE_COLUMNS: Final[Mapping[str, str]] = {"sku": "sku", "quantity": "quantity"}

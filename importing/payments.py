@@ -6,9 +6,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from api.payments.schemas import AddressedPayment
-from cli.importing.items import NOT_POSITIVE, PAYMENTS, Cells, Item, Location, Readout, Refusal, filled, schema_problems
-from cli.importing.table import Problem, Row, read_table, shown
 from domain.money import is_currency
+from importing.items import NOT_POSITIVE, PAYMENTS, Cells, Item, Location, Readout, Refusal, filled, schema_problems
+from importing.table import Problem, Row, read_table, shown
 
 _COLUMNS: Final[Mapping[Location, str]] = {
     ("channel",): "channel",

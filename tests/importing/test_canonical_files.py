@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cli.importing import orders, payments, stock
-from cli.importing.items import Item, Readout, Refusal
-from cli.importing.table import UnusableFile
+from importing import orders, payments, stock
+from importing.items import Item, Readout, Refusal
+from importing.table import UnusableFile
 
 ORDER = {
     "channel": "web",
