@@ -226,9 +226,12 @@ class DrawingBoard:
         mouse.up()
 
     def _box(self, one: Locator) -> tuple[float, float, float, float]:
-        box = one.bounding_box()
-        assert box is not None
-        return box["x"], box["y"], box["width"], box["height"]
+        # While the canvas is drawn anew there is nothing to measure.
+        for _ in range(50):
+            if (box := one.bounding_box()) is not None:
+                return box["x"], box["y"], box["width"], box["height"]
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"{one} is not on the canvas")
 
 
 def test_supervisor_adds_an_approval_by_mouse_and_orders_on_their_way_keep_theirs(town: Town) -> None:
@@ -249,6 +252,7 @@ def test_supervisor_adds_an_approval_by_mouse_and_orders_on_their_way_keep_their
     page.get_by_role("button", name="Arrange").click()
     page.locator("[data-do=try]").click()
     page.locator("#try-go").click()
+    expect(page.locator(".try-out")).to_contain_text(re.compile(r"after \d+ (minutes|hours|days)"))
     expect(board.node("approval")).to_have_class("node-card node-approval node-chosen node-lit")
     expect(board.node("end")).to_have_class("node-card node-end node-dim")
     page.locator("[data-do=fit]").click()

@@ -67,6 +67,10 @@ def publish_vote(supervisor: Visitor) -> None:
     asked.locator("select").nth(1).select_option("gm")
     asked.get_by_role("button", name="Add an item").last.click()
     asked.locator("select").nth(3).select_option("finance")
+    counted = side.locator(".field", has_text="Clock").first
+    counted.get_by_role("button", name="Add").click()
+    counted.locator("select").first.select_option("working_hours")
+    expect(counted.locator("select").nth(1)).to_have_value("cn-default")
     page.get_by_role("button", name="As a list").press("Enter")
     expect(page.locator("#list tr", has_text="gm, finance (vote 2)")).to_contain_text("Approval")
     page.locator("[data-do=publish]").click()

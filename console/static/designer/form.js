@@ -12,12 +12,18 @@ export function fieldsOf(value, schema, root, context, onChange) {
   const made = Object.entries(schema.properties ?? {})
     .filter(([name]) => !(name === "kind" && schema.properties.kind.const))
     .map(([name, part]) => {
-      const say = (to) => { const next = { ...value }; if (to === undefined || to === null) delete next[name]; else next[name] = to; onChange(next); };
+      const say = (to) => { const next = { ...value }; if (to === undefined || to === null) delete next[name]; else next[name] = to; onChange(schema.title === "Clock" ? withCalendar(next, context.vocabulary) : next); };
       return field(name, value[name], part, root, { ...context, required: (schema.required ?? []).includes(name) }, say);
     });
   const rare = made.filter((one) => one.matches(".field-rare"));
   const usual = made.filter((one) => !rare.includes(one));
   return rare.length ? [...usual, el("details", {}, el("summary", { class: "hint" }, t("more")), el("div", { class: "rare" }, rare))] : usual;
+}
+
+// Working hours are those of a calendar: of the first, until another is chosen. Every minute needs none.
+function withCalendar(clock, vocabulary) {
+  const { id, ...rest } = clock;
+  return clock.kind === "working_hours" ? { ...rest, id: id ?? vocabulary.calendars[0]?.name } : rest;
 }
 
 function field(name, value, part, root, context, say) {

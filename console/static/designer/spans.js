@@ -20,3 +20,11 @@ export function spanField(value, onChange, { optional = false, label = "" } = {}
   number.addEventListener("change", say);
   return el("span", { class: "span-field" }, number, units);
 }
+
+/** A length of time as people say it: P1DT2H is 1 days 2 hours. */
+export function spanInWords(span) {
+  const found = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:[\d.]+S)?)?$/.exec(span ?? "");
+  if (!found) return span ?? "";
+  const parts = ["days", "hours", "minutes"].map((unit, at) => [found[at + 1], unit]).filter(([count]) => Number(count) > 0);
+  return (parts.length ? parts : [["0", "minutes"]]).map(([count, unit]) => `${count} ${t(unit)}`).join(" ");
+}

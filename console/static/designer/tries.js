@@ -1,6 +1,7 @@
 // Trying a flow: on paper, over the last orders, in the sandbox; and then publishing it.
 import { post } from "./door.js";
 import { choice, el } from "./element.js";
+import { spanInWords } from "./spans.js";
 import { fieldName, t } from "./speech.js";
 
 const number = (label, value, attributes = {}) => { const input = el("input", { type: "number", value, ...attributes }); return { input, label: el("label", {}, el("span", {}, label), input) }; };
@@ -18,7 +19,7 @@ export function trying(board) {
     const found = await post("flows:simulate", { definition: board.flow.definition, facts, script: { name: "board", events: [], otherwise: otherwise.value } });
     board.light(found.path, found.links);
     const ended = { held: t("is held"), waiting: t("waits") }[found.result] ?? fieldName(found.result);
-    out.replaceChildren(el("p", {}, `${t("Result")}: `, el("b", {}, ended), ` · ${found.path.length} ${t("steps")} · ${t("after")} ${found.ended_after ?? ""} · ${found.took_ms} ms`),
+    out.replaceChildren(el("p", {}, `${t("Result")}: `, el("b", {}, ended), ` · ${found.path.length} ${t("steps")} · ${t("after")} ${spanInWords(found.ended_after)} · ${found.took_ms} ms`),
       el("ol", { class: "path" }, found.steps.map((one) => el("li", {}, el("button", { type: "button", class: "plain small", on: { click: () => { board.choose(one.node); board.canvas.focus(one.node); } } }, el("b", { class: "mono" }, one.node), ` ${one.field ? fieldName(one.field.replace(/^.*\./, "")) : ""}${one.detail ? ` (${one.detail})` : ""}`)))));
   };
   board.show(el("h2", {}, t("Try")), el("div", { class: "filters" }, total.label, el("label", {}, el("span", {}, t("Order type")), type), el("label", {}, el("span", {}, t("Customer level")), level), el("label", {}, el("span", {}, t("What is not said")), otherwise), el("button", { type: "button", class: "primary", id: "try-go", on: { click: () => board.guarded(go) } }, t("Go"))), out);
