@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
+from temporalio.api.enums.v1 import RoutingConfigUpdateState
+from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
 from temporalio.client import Client
 
 from activities.checks import CheckActivities, CheckInput
@@ -91,6 +93,14 @@ class Deployment:
 
         # A version is known once one of its workers has asked for tasks.
         await eventually(said, lambda refused: refused == "")
+        # Said, it is on its way to the task queues; what they hand out before it is there is the old version's.
+        await eventually(self._told_everywhere, bool)
+
+    async def _told_everywhere(self) -> bool:
+        asked = DescribeWorkerDeploymentRequest(namespace=self.client.namespace, deployment_name=NAME)
+        found = await self.client.workflow_service.describe_worker_deployment(asked)
+        known = found.worker_deployment_info.routing_config_update_state
+        return known == RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
 
     async def worked_on_by(self, build_id: str, order_nos: list[str]) -> None:
         """The last step of every one of the orders was this version's."""
