@@ -19,7 +19,7 @@ export class Canvas {
       container, grid: { size: 10, visible: false }, keyboard: { enabled: false }, adjustEdgeStartAndEnd: writes, hoverOutline: false, nodeTextEdit: false, edgeTextEdit: false, textEdit: false,
       isSilentMode: !writes, hideAnchors: !writes, edgeType: "polyline", animation: false, background: false, history: false, stopMoveGraph: false, stopScrollGraph: true, stopZoomGraph: false,
       plugins: [window.Extension.MiniMap],
-      pluginsOptions: { miniMap: { width: 150, height: 100, isShowHeader: false, isShowCloseIcon: false, rightPosition: 10, bottomPosition: 10, headerTitle: "" } },
+      pluginsOptions: { miniMap: { width: 150, height: 100, isShowHeader: false, isShowCloseIcon: false, leftPosition: 10, bottomPosition: 10, headerTitle: "" } },
       style: { polyline: { stroke: "#aab3c5", strokeWidth: 1.6, hoverStroke: "#3451b2", selectedStroke: "#3451b2" }, edgeText: { fontSize: 11, color: "#5a6276", textWidth: 120, background: { fill: "#ffffff", radius: 4, stroke: "transparent" } }, arrow: { offset: 7, verticalLength: 3.5 }, anchor: { r: 4, stroke: "#3451b2", fill: "#fff", hover: { r: 9, fill: "#dfe5fa", fillOpacity: 0.8, stroke: "#3451b2" } }, anchorLine: { stroke: "#3451b2", strokeWidth: 1.6 } },
     });
     this.#lf.register(cardKind(core, this));
