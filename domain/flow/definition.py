@@ -3,8 +3,6 @@
 Importing this module costs little and needs pydantic only, because workflows load it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -19,6 +17,8 @@ from pydantic import (
     model_serializer,
 )
 
+from domain.fingerprint import canonical
+from domain.fingerprint import fingerprint as fingerprint_of
 from domain.flow.nodes import Node
 from domain.flow.parts import ConditionText, FlowKey, FlowPart, NodeId, Text
 
@@ -69,7 +69,7 @@ class FlowDefinition(FlowPart):
     def canonical_json(self) -> str:
         """The same text for every spelling of the same flow: keys sorted, defaults left out, durations normalised."""
         content = self.model_dump(mode="json", exclude_defaults=True)
-        return _canonical(content)
+        return canonical(content)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -78,7 +78,7 @@ class FlowDefinition(FlowPart):
         The version is a label that publishing gives: the same content is the same flow under any number.
         """
         content = self.model_dump(mode="json", exclude_defaults=True, exclude={"version"})
-        return hashlib.sha256(_canonical(content).encode()).hexdigest()
+        return fingerprint_of(content)
 
 
 class FlowSnapshot(FlowPart):
@@ -101,7 +101,3 @@ class FlowSnapshot(FlowPart):
             "flow": self.flow.model_dump(mode="json", exclude_defaults=True),
             "fingerprint": self.fingerprint,
         }
-
-
-def _canonical(content: dict[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
