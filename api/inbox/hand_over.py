@@ -117,8 +117,8 @@ class HandOver:
         if (now := time.monotonic()) > self._lately_until:
             self._lately.clear()
             self._lately_until = now + _LATELY_S
-        told = self._lately[order_no] = self._lately[order_no] + 1
-        return told <= inbox.OF_ONE_ORDER
+        self._lately[order_no] += 1
+        return self._lately[order_no] <= inbox.OF_ONE_ORDER
 
     async def deliver_all(self, pending: Sequence[Pending]) -> int:
         """Hands over these messages, order by order in their own order; returns how many Temporal took."""
